@@ -1,0 +1,132 @@
+"""Mistakes in a config, each with its place, and how they are shown."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from dlcli.errors import DlcliError
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text that configs are read from: a file, a `--set`, a dict."""
+
+    name: str
+    text: str
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
+
+
+@dataclass(frozen=True)
+class Place:
+    """A stretch of one line of a source. Lines and columns count from 1."""
+
+    source: Source
+    line: int
+    column: int
+    length: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.source.name}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One mistake: what was found where, and what to do about it."""
+
+    code: str
+    message: str
+    place: Place
+    help: str | None = None
+    related: tuple[tuple[str, Place], ...] = ()
+    """Other places that matter, each with the words that introduce it."""
+    severity: Severity = "error"
+
+    def render(self) -> str:
+        """The diagnostic as people read it, with the line it is about."""
+        gutter = max(len(str(self.place.line)), 4)
+        lines = [f"{self.severity}[{self.code}]: {self.message}", f"  --> {self.place}"]
+        if 0 < self.place.line <= len(self.place.source.lines):
+            text = self.place.source.lines[self.place.line - 1].replace("\t", " ")
+            width = max(1, min(self.place.length, len(text) - self.place.column + 1))
+            lines.append(f" {self.place.line:>{gutter}} | {text}")
+            lines.append(f" {'':>{gutter}} | {' ' * (self.place.column - 1)}{'^' * width}")
+        for words, place in self.related:
+            where = f"line {place.line}" if place.source == self.place.source else str(place)
+            lines.append(f"  {words} ({where})")
+        if self.help:
+            lines.append(f"  help: {self.help}")
+        return "\n".join(lines)
+
+    def as_json(self) -> dict[str, Any]:
+        """The diagnostic as `validate --json` prints it."""
+        return {
+            "severity": self.severity,
+            "code": self.code,
+            "file": self.place.source.name,
+            "line": self.place.line,
+            "column": self.place.column,
+            "message": self.message,
+            "help": self.help,
+        }
+
+
+class ConfigError(DlcliError):
+    """A config has mistakes; all of them are in `diagnostics`."""
+
+    exit_code = 2
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n\n".join(diagnostic.render() for diagnostic in self.diagnostics))
+
+
+@dataclass
+class Report:
+    """Collects the mistakes of a config, so that all are shown at once."""
+
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    def error(
+        self,
+        code: str,
+        message: str,
+        place: Place,
+        *,
+        help: str | None = None,
+        related: tuple[tuple[str, Place], ...] = (),
+    ) -> None:
+        """Records a mistake."""
+        self.diagnostics.append(Diagnostic(code, message, place, help, related))
+
+    def raise_if_any(self) -> None:
+        """Raises ConfigError with what was recorded, in the order of the text."""
+        if self.diagnostics:
+            ordered = sorted(self.diagnostics, key=lambda d: (d.place.source.name, d.place.line, d.place.column))
+            raise ConfigError(ordered)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """A hint that names the known word nearest to `word`, or lists a few where none is near."""
+    known = sorted(known)
+    near = difflib.get_close_matches(word.lower().replace("-", "_"), known, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    squeezed = {name.replace("_", ""): name for name in known}
+    same = squeezed.get(word.lower().replace("_", "").replace("-", ""))
+    if same:
+        return f"did you mean `{same}`?"
+    return one_of(known) if known else None
+
+
+def one_of(known: Iterable[str]) -> str:
+    """`known: a, b, c`."""
+    return "known: " + ", ".join(f"`{name}`" for name in known)

@@ -1,0 +1,274 @@
+"""A whole config: composed, interpolated, read, every shape inferred, and written out again in full."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+import yaml
+
+from dlcli.config import tree
+from dlcli.config.data import SOURCES, DataSpec
+from dlcli.config.diagnostics import Report, did_you_mean, one_of
+from dlcli.config.facts import DataFacts
+from dlcli.config.graph import Graph, read_graph
+from dlcli.config.initialisation import Init
+from dlcli.config.interpolation import interpolate
+from dlcli.config.shapes import Sequence, Vector
+from dlcli.config.spec import AnySpec, Choice, RawNode, Spec, dump, near_enough, read, read_choice
+from dlcli.config.training import METRICS, BinaryCrossEntropy, CrossEntropy, TopK, TrainSpec
+from dlcli.config.tree import Mapping, Scalar, describe
+from dlcli.config.yaml_source import resolve as resolve_scalar
+
+SECTIONS: Final = ("extends", "vars", "data", "model", "train")
+
+RESERVED_NAMES: Final[frozenset[str]] = frozenset(
+    [
+        "T_destination",
+        "add_module",
+        "apply",
+        "bfloat16",
+        "buffers",
+        "call_super_init",
+        "children",
+        "compile",
+        "cpu",
+        "cuda",
+        "double",
+        "dump_patches",
+        "eval",
+        "extra_repr",
+        "float",
+        "forward",
+        "get_buffer",
+        "get_extra_state",
+        "get_parameter",
+        "get_submodule",
+        "graph",
+        "half",
+        "ipu",
+        "load_state_dict",
+        "modules",
+        "mtia",
+        "named_buffers",
+        "named_children",
+        "named_modules",
+        "named_parameters",
+        "parameters",
+        "register_backward_hook",
+        "register_buffer",
+        "register_forward_hook",
+        "register_forward_pre_hook",
+        "register_full_backward_hook",
+        "register_full_backward_pre_hook",
+        "register_load_state_dict_post_hook",
+        "register_load_state_dict_pre_hook",
+        "register_module",
+        "register_parameter",
+        "register_state_dict_post_hook",
+        "register_state_dict_pre_hook",
+        "requires_grad_",
+        "set_extra_state",
+        "set_submodule",
+        "share_memory",
+        "state_dict",
+        "to",
+        "to_empty",
+        "train",
+        "training",
+        "type",
+        "xpu",
+        "zero_grad",
+    ]
+)
+"""Names that a torch module already uses for itself."""
+
+_DATA: Final = Choice("data source", lambda: SOURCES)
+
+
+class ModelSpec(Spec):
+    """The network."""
+
+    layers: Annotated[Any, RawNode]
+    """The layers, from the input to the output."""
+    init: Init = None
+    """How weights start, for layers that don't say."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All that a run needs to know."""
+
+    data: DataSpec
+    facts: DataFacts
+    init: Init
+    graph: Graph
+    train: TrainSpec
+
+    def resolved(self) -> dict[str, Any]:
+        """The config with nothing left to infer: it gives this experiment again."""
+        init = dump(self.init, with_name=True) if self.init is not None else None
+        return {
+            "data": dump(self.data, with_name=True),
+            "model": {"init": init, "layers": self.graph.as_entries()},
+            "train": dump(self.train),
+        }
+
+
+def read_data(composed: Mapping) -> DataSpec:
+    """The data section alone, which is all that can be read before anything is known of the data.
+
+    Raises:
+        ConfigError: it has mistakes.
+    """
+    report = Report()
+    spec = _data_spec(composed, _variables(composed, report), report)
+    report.raise_if_any()
+    assert spec is not None
+    return spec
+
+
+def resolve(composed: Mapping, facts_of: Callable[[DataSpec], DataFacts]) -> Experiment:
+    """Reads a composed config.
+
+    Args:
+        composed: the tree from `compose.load`.
+        facts_of: what is known of a source's data; called once the data section has no mistakes.
+
+    Raises:
+        ConfigError: with every mistake of the config.
+    """
+    report = Report()
+    _check_sections(composed, report)
+    variables = _variables(composed, report)
+    data = _data_spec(composed, variables, report)
+    facts = facts_of(data) if data is not None else None
+    names = variables | (facts.names() if facts else _unknown_facts())
+    train = _section(composed, "train", TrainSpec, names, report)
+    model = _section(composed, "model", ModelSpec, names, report)
+    graph = read_graph(model.layers, facts.input if facts else None, RESERVED_NAMES, report) if model else None
+    if graph and facts and train:
+        _check_head(graph, facts, train, composed, report)
+    report.raise_if_any()
+    assert data and facts and train and model and graph
+    return Experiment(data, facts, model.init, graph, train)
+
+
+def _section(composed: Mapping, key: str, spec_class: type[AnySpec], names: dict[str, object], report: Report) -> AnySpec | None:
+    node = composed.get(key)
+    if node is None:
+        if any(field.is_required() for field in spec_class.model_fields.values()):
+            return None
+        node = Mapping({}, composed.place)
+    return read(interpolate(node, names, report), spec_class, key, report)
+
+
+def as_yaml(config: dict[str, Any]) -> str:
+    """Plain values as YAML that reads back as the same values."""
+    return yaml.dump(config, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what would otherwise read back as something else."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = None if isinstance(resolve_scalar(text), str) else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def _check_sections(composed: Mapping, report: Report) -> None:
+    for key, entry in composed.entries.items():
+        if key not in SECTIONS:
+            report.error("unknown-key", f"a config has no key `{key}`", entry.key_place, help=did_you_mean(key, SECTIONS))
+    for key in ("data", "model"):
+        if key not in composed.entries and not any(near_enough(wrong, key) for wrong in composed.entries):
+            report.error("missing-key", f"the config has no `{key}`", composed.place, help=_EXAMPLES[key])
+
+
+_EXAMPLES: Final = {
+    "data": "for example `data: {name: mnist, fallback: digits}`",
+    "model": "for example `model: {layers: [flatten, {linear: '${data.num_classes}'}]}`",
+}
+
+
+def _variables(composed: Mapping, report: Report) -> dict[str, object]:
+    """`vars.NAME` -> value; a variable may use those above it."""
+    node = composed.get("vars")
+    if node is None or (isinstance(node, Scalar) and node.value is None):
+        return {}
+    if not isinstance(node, Mapping):
+        report.error("type", f"`vars` takes a mapping of names and values, not {describe(node)}", node.place)
+        return {}
+    values: dict[str, object] = {}
+    for key, entry in node.entries.items():
+        value = interpolate(entry.node, values, report)
+        if isinstance(value, Scalar):
+            values[f"vars.{key}"] = value.value
+        else:
+            report.error("type", f"a variable is a number or a text, not {describe(value)}", value.place)
+    return values
+
+
+def _data_spec(composed: Mapping, variables: dict[str, object], report: Report) -> DataSpec | None:
+    node = composed.get("data")
+    if node is None:
+        return None
+    spec = read_choice(interpolate(node, variables, report), _DATA, report)
+    assert spec is None or isinstance(spec, DataSpec)
+    return spec
+
+
+def _unknown_facts() -> dict[str, object]:
+    """A stand-in for each fact, so that the rest of a config can be checked while its data section has mistakes."""
+    names = ("num_classes", "num_targets", "time_steps", "channels", "height", "width", "vocabulary_size", "num_features")
+    return {f"data.{name}": 1 for name in names}
+
+
+def _check_head(graph: Graph, facts: DataFacts, train: TrainSpec, composed: Mapping, report: Report) -> None:
+    """Whether output, loss, metrics and data fit together."""
+    loss_place = tree.place_of(composed, ["train", "loss"])
+    output, place = graph.output_shape, graph.nodes[-1].place
+    is_classification = isinstance(train.loss, CrossEntropy)
+    is_yes_or_no = isinstance(train.loss, BinaryCrossEntropy)
+    if is_classification and facts.num_classes is None:
+        help = "use mse, l1, huber or binary_cross_entropy, or give the classes as whole numbers"
+        report.error("head", "`cross_entropy` needs classes, and the data has values to predict", loss_place, help=help)
+        return
+    if not is_classification and facts.num_targets is None and not (is_yes_or_no and facts.num_classes == 2):
+        help = "use cross_entropy, or give the targets as numbers with a fraction (float)"
+        report.error("head", f"`{train.loss.kind}` needs values to predict, and the data has classes", loss_place, help=help)
+        return
+    needed = facts.num_classes if is_classification else facts.num_targets or 1
+    assert needed is not None
+    what = "classes" if is_classification else "values to predict"
+    if isinstance(output, Sequence) and isinstance(output.item, Vector):
+        help = "does the last recurrent layer need `return: last`?"
+        report.error("head", f"the data has one answer for each sample, and the network gives {output}", place, help=help)
+    elif not isinstance(output, Vector):
+        help = f"end with `- flatten` and `- linear: {needed}`"
+        report.error("head", f"the data has {needed} {what}, and the network gives {output}", place, help=help)
+    elif output.features < needed or (not is_classification and output.features != needed):
+        name = "num_classes" if is_classification else "num_targets"
+        help = f"end with `- linear: ${{data.{name}}}`" if facts.num_targets or is_classification else "end with `- linear: 1`"
+        report.error("head", f"the data has {needed} {what}, and the network gives {output.features}", place, help=help)
+    _check_metrics(facts, train, composed, report)
+
+
+def _check_metrics(facts: DataFacts, train: TrainSpec, composed: Mapping, report: Report) -> None:
+    judged = "classes" if isinstance(train.loss, CrossEntropy | BinaryCrossEntropy) else "values"
+    for index, metric in enumerate(train.metrics):
+        place = tree.place_of(composed, ["train", "metrics", index])
+        if metric.judges != judged:
+            fitting = [name for name, spec in METRICS.items() if spec.judges == judged]
+            report.error("head", f"`{metric.kind}` judges {metric.judges}, and the loss {judged}", place, help=one_of(fitting))
+        elif isinstance(metric, TopK) and (facts.num_classes or 1) < metric.k:
+            report.error("head", f"`top_k` looks at {metric.k} classes, and the data has {facts.num_classes or 'none'}", place)
+    weights = train.loss.class_weights if isinstance(train.loss, CrossEntropy) else None
+    if weights is not None and facts.num_classes is not None and len(weights) != facts.num_classes:
+        place = tree.place_of(composed, ["train", "loss", "class_weights"])
+        report.error("head", f"`class_weights` has {len(weights)} numbers, and the data {facts.num_classes} classes", place)

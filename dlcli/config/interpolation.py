@@ -1,0 +1,167 @@
+"""`${...}`: names, numbers, `+ - * / // %` and parentheses, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from dlcli.config.diagnostics import Report, did_you_mean
+from dlcli.config.tree import Entry, Node, Sequence
+from dlcli.config.tree import Mapping as TreeMapping
+
+Number = int | float
+Names = Mapping[str, object]
+
+MAX_EXPRESSION: Final = 200
+_LARGEST: Final = 10**18
+
+_REFERENCE: Final = re.compile(r"\$\{([^{}]*)\}")
+_TOKEN: Final = re.compile(
+    r"\s*(?:(?P<number>\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)|(?P<name>[A-Za-z_][\w.]*)|(?P<operator>//|[-+*/%()]))"
+)
+_OPERATIONS: Final[Mapping[str, Callable[[Number, Number], Number]]] = {
+    "+": lambda left, right: left + right,
+    "-": lambda left, right: left - right,
+    "*": lambda left, right: left * right,
+    "/": lambda left, right: left / right,
+    "//": lambda left, right: left // right,
+    "%": lambda left, right: left % right,
+}
+
+
+class ExpressionError(Exception):
+    """An expression that can't be evaluated."""
+
+    def __init__(self, code: str, message: str, help: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.help = help
+
+
+def interpolate(node: Node, names: Names, report: Report) -> Node:
+    """The tree with every `${...}` replaced by its value.
+
+    A text that is one `${...}` takes the value's type; inside a longer text the value is written out.
+
+    Args:
+        node: the tree.
+        names: what can be referred to, by dotted name.
+        report: where mistakes are recorded; the text stays as it is there.
+    """
+    if isinstance(node, Sequence):
+        return replace(node, items=tuple(interpolate(item, names, report) for item in node.items))
+    if isinstance(node, TreeMapping):
+        entries = {key: Entry(entry.key_place, interpolate(entry.node, names, report)) for key, entry in node.entries.items()}
+        return replace(node, entries=entries)
+    if not isinstance(node.value, str) or "${" not in node.value:
+        return node
+    try:
+        return replace(node, value=_substitute(node.value, names))
+    except ExpressionError as error:
+        report.error(error.code, str(error), node.place, help=error.help)
+        return node
+
+
+def _substitute(text: str, names: Names) -> bool | int | float | str | None:
+    whole = _REFERENCE.fullmatch(text)
+    if whole:
+        value = evaluate(whole[1], names)
+        if not isinstance(value, None | bool | int | float | str):
+            raise ExpressionError("expression", f"`{whole[1].strip()}` is not a number or a text")
+        return value
+    if text.count("${") != len(_REFERENCE.findall(text)):
+        raise ExpressionError("expression", "a `${` without its `}`")
+    return _REFERENCE.sub(lambda match: str(evaluate(match[1], names)), text)
+
+
+def evaluate(expression: str, names: Names) -> object:
+    """The value of an expression.
+
+    Raises:
+        ExpressionError: it is not one, names something unknown, or divides by zero.
+    """
+    if len(expression) > MAX_EXPRESSION:
+        raise ExpressionError("limit", f"an expression of more than {MAX_EXPRESSION} characters")
+    parser = _Parser(_tokens(expression), names, expression.strip())
+    value = parser.sum()
+    if parser.position < len(parser.tokens):
+        raise parser.unexpected()
+    return value
+
+
+def _tokens(expression: str) -> list[str]:
+    tokens, position, text = [], 0, expression.rstrip()
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            allowed = "numbers, names, + - * / // % and parentheses"
+            raise ExpressionError("expression", f"`{text.strip()}` is not an expression", f"inside `${{...}}`: {allowed}")
+        tokens.append(match[0].strip())
+        position = match.end()
+    return tokens
+
+
+@dataclass
+class _Parser:
+    """Recursive descent over the tokens of one expression."""
+
+    tokens: list[str]
+    names: Names
+    text: str
+    position: int = 0
+
+    def sum(self) -> object:
+        return self._chain(("+", "-"), self._product)
+
+    def _product(self) -> object:
+        return self._chain(("*", "/", "//", "%"), self._factor)
+
+    def _chain(self, operators: tuple[str, ...], operand: Callable[[], object]) -> object:
+        left = operand()
+        while self.position < len(self.tokens) and self.tokens[self.position] in operators:
+            operator = self._next()
+            left = self._calculated(operator, left, operand())
+        return left
+
+    def _factor(self) -> object:
+        token = self._next()
+        if token == "-":
+            return self._calculated("*", -1, self._factor())
+        if token == "(":
+            value = self.sum()
+            if self._next() != ")":
+                raise self.unexpected()
+            return value
+        if token[:1].isdigit():
+            return float(token) if any(mark in token for mark in ".eE") else int(token)
+        if token[:1].isalpha() or token[:1] == "_":
+            if token not in self.names:
+                raise ExpressionError("unknown-name", f"nothing is named `{token}`", did_you_mean(token, self.names))
+            return self.names[token]
+        self.position -= 1
+        raise self.unexpected()
+
+    def _next(self) -> str:
+        if self.position >= len(self.tokens):
+            raise self.unexpected()
+        self.position += 1
+        return self.tokens[self.position - 1]
+
+    def _calculated(self, operator: str, left: object, right: object) -> Number:
+        for side in (left, right):
+            if isinstance(side, bool) or not isinstance(side, int | float):
+                raise ExpressionError("expression", f"`{self.text}` calculates with something that is no number")
+        assert isinstance(left, int | float) and isinstance(right, int | float)
+        try:
+            result = _OPERATIONS[operator](left, right)
+        except ZeroDivisionError:
+            raise ExpressionError("expression", f"`{self.text}` divides by zero") from None
+        if abs(result) > _LARGEST:
+            raise ExpressionError("limit", f"`{self.text}` is larger than any size can be")
+        return result
+
+    def unexpected(self) -> ExpressionError:
+        rest = self.tokens[self.position] if self.position < len(self.tokens) else "its end"
+        return ExpressionError("expression", f"`{self.text}` is not an expression: {rest} is not expected")

@@ -1,0 +1,78 @@
+"""The vocabulary of layers: each name that may stand in `layers`, and its spec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from dlcli.config.layers import (
+    activation,
+    convolution,
+    dense,
+    dropout,
+    join,
+    normalisation,
+    pooling,
+    recurrent,
+    reshaping,
+    time_distributed,
+)
+from dlcli.config.layers.base import LayerSpec
+from dlcli.config.spec import table
+
+LAYERS: Final[Mapping[str, type[LayerSpec]]] = table(
+    convolution.Conv1d,
+    convolution.Conv2d,
+    convolution.Conv3d,
+    convolution.ConvTranspose1d,
+    convolution.ConvTranspose2d,
+    pooling.MaxPool1d,
+    pooling.MaxPool2d,
+    pooling.MaxPool3d,
+    pooling.AvgPool1d,
+    pooling.AvgPool2d,
+    pooling.AvgPool3d,
+    pooling.AdaptiveMaxPool1d,
+    pooling.AdaptiveMaxPool2d,
+    pooling.AdaptiveMaxPool3d,
+    pooling.AdaptiveAvgPool1d,
+    pooling.AdaptiveAvgPool2d,
+    pooling.AdaptiveAvgPool3d,
+    pooling.GlobalAvgPool,
+    pooling.GlobalMaxPool,
+    normalisation.BatchNorm1d,
+    normalisation.BatchNorm2d,
+    normalisation.BatchNorm3d,
+    normalisation.LayerNorm,
+    normalisation.GroupNorm,
+    normalisation.InstanceNorm,
+    dropout.Dropout,
+    dropout.Dropout1d,
+    dropout.Dropout2d,
+    dense.Linear,
+    dense.Embedding,
+    reshaping.Flatten,
+    reshaping.Reshape,
+    reshaping.Permute,
+    activation.Relu,
+    activation.LeakyRelu,
+    activation.Prelu,
+    activation.Elu,
+    activation.Selu,
+    activation.Gelu,
+    activation.Silu,
+    activation.Mish,
+    activation.Hardswish,
+    activation.Tanh,
+    activation.Sigmoid,
+    activation.Softplus,
+    activation.Softmax,
+    activation.LogSoftmax,
+    recurrent.Rnn,
+    recurrent.Lstm,
+    recurrent.Gru,
+    time_distributed.TimeDistributed,
+    join.Add,
+    join.Multiply,
+    join.Concat,
+)

@@ -1,0 +1,35 @@
+"""Dropout (Srivastava et al., 2014): values, or whole channels, set to 0 in training and the rest scaled by 1 / (1 - p)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from dlcli.config.layers.base import ElementwiseSpec
+from dlcli.config.values import Fraction
+
+
+class _Dropout(ElementwiseSpec):
+    main: ClassVar[str] = "p"
+
+    p: Fraction = 0.5
+    """The chance of being dropped."""
+
+
+class Dropout(_Dropout):
+    """Drops single values."""
+
+    kind: ClassVar[str] = "dropout"
+
+
+class Dropout1d(_Dropout):
+    """Drops whole features of a sequence, all its steps at once."""
+
+    kind: ClassVar[str] = "dropout1d"
+    accepts: ClassVar[tuple[str, ...]] = ("series",)
+
+
+class Dropout2d(_Dropout):
+    """Drops whole channels of an image."""
+
+    kind: ClassVar[str] = "dropout2d"
+    accepts: ClassVar[tuple[str, ...]] = ("image",)

@@ -1,0 +1,77 @@
+"""Layers that read several others."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from dlcli.config.layers.base import LayerSpec, Names
+from dlcli.config.shapes import Image, Sequence, Shape, ShapeError, Vector, Volume, from_sizes
+
+
+class _Join(LayerSpec):
+    main: ClassVar[str] = "from"
+    joins: ClassVar[bool] = True
+
+    from_: Names = Field(alias="from", min_length=2)
+    """The names of at least two layers."""
+
+
+class _Elementwise(_Join):
+    def output_shape(self, *shapes: Shape) -> Shape:
+        for shape in shapes[1:]:
+            if shape != shapes[0]:
+                names = ", ".join(f"`{name}` is {shape}" for name, shape in zip(self.from_, shapes, strict=True))
+                raise ShapeError(f"`{self.kind}` needs equal shapes: {names}")
+        return shapes[0]
+
+
+class Add(_Elementwise):
+    """Sum of the inputs."""
+
+    kind: ClassVar[str] = "add"
+
+
+class Multiply(_Elementwise):
+    """Product of the inputs, value by value."""
+
+    kind: ClassVar[str] = "multiply"
+
+
+class Concat(_Join):
+    """The inputs side by side."""
+
+    kind: ClassVar[str] = "concat"
+
+    dim: int | None = None
+    """Axis as torch counts it, the batch being 0. Without it: channels of images, features elsewhere."""
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        names = ", ".join(f"`{name}` is {shape}" for name, shape in zip(self.from_, shapes, strict=True))
+        first = shapes[0]
+        dim = self.resolved_dim(first)
+        if any(shape.layout != first.layout for shape in shapes):
+            raise ShapeError(f"`concat` needs inputs of one kind: {names}")
+        for axis, sizes in enumerate(zip(*(shape.sizes for shape in shapes), strict=True), start=1):
+            if axis != dim and len(set(sizes)) > 1:
+                raise ShapeError(f"`concat` along axis {dim} needs all other sizes equal: {names}")
+        sizes = list(first.sizes)
+        sizes[dim - 1] = sum(shape.sizes[dim - 1] for shape in shapes)
+        return _same_kind(first, sizes)
+
+    def resolved_dim(self, shape: Shape) -> int:
+        """The axis, counted from the batch."""
+        axes = len(shape.sizes) + 1
+        if self.dim is None:
+            return 1 if isinstance(shape, Image | Volume) else axes - 1
+        dim = self.dim + axes if self.dim < 0 else self.dim
+        if not 1 <= dim < axes:
+            raise ShapeError(f"`concat` along axis {self.dim}, and its inputs are {shape}")
+        return dim
+
+
+def _same_kind(shape: Shape, sizes: list[int]) -> Shape:
+    if isinstance(shape, Sequence) and not isinstance(shape.item, Vector | Image):
+        return Sequence(sizes[0], _same_kind(shape.item, sizes[1:]))
+    return from_sizes(sizes, "clip" if shape.layout == "clip" else None)

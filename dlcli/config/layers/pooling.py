@@ -1,0 +1,204 @@
+"""Pools: one value out of each window, or out of the whole plane."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from dlcli.config.layers.base import LayerSpec
+from dlcli.config.layers.windows import checked, conv_size
+from dlcli.config.shapes import Shape, ShapeError, Vector, channels_of, window_sizes, with_channels
+from dlcli.config.values import Pair, PairOrZero, Single, SingleOrZero, Triple, TripleOrZero
+
+_SERIES = ("series",)
+_IMAGE = ("image",)
+_VOLUME = ("volume",)
+
+
+class _Pool(LayerSpec):
+    main: ClassVar[str] = "kernel_size"
+
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...] | None
+    """Defaults to the kernel size: windows that touch and don't overlap."""
+    padding: tuple[int, ...]
+    """At most half of the window."""
+    ceil_mode: bool = False
+    """Whether a window may reach over the end."""
+
+    def _dilation(self) -> tuple[int, ...]:
+        return (1,) * len(self.kernel_size)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        reach = tuple(d * (k - 1) + 1 for d, k in zip(self._dilation(), self.kernel_size, strict=True))
+        for pad, window in zip(self.padding, reach, strict=True):
+            if pad > window // 2:
+                raise ShapeError(f"`padding` of `{self.kind}` is {pad}, more than half of its window of {window}")
+        stride = self.stride or self.kernel_size
+        axes = zip(window_sizes(shape), self.kernel_size, stride, self.padding, self._dilation(), strict=True)
+        sizes = (conv_size(*axis, ceil=self.ceil_mode) for axis in axes)
+        least = tuple(window - 2 * pad for window, pad in zip(reach, self.padding, strict=True))
+        return with_channels(shape, channels_of(shape), checked(self.kind, shape, sizes, least))
+
+
+class _MaxPool(_Pool):
+    dilation: tuple[int, ...]
+
+    def _dilation(self) -> tuple[int, ...]:
+        return self.dilation
+
+
+class MaxPool1d(_MaxPool):
+    """Largest value of each window of steps. (T, features) -> (T', features)."""
+
+    kind: ClassVar[str] = "max_pool1d"
+    accepts: ClassVar[tuple[str, ...]] = _SERIES
+
+    kernel_size: Single
+    stride: Single | None = None
+    padding: SingleOrZero = (0,)
+    dilation: Single = (1,)
+
+
+class MaxPool2d(_MaxPool):
+    """Largest value of each window. (C, H, W) -> (C, H', W')."""
+
+    kind: ClassVar[str] = "max_pool2d"
+    accepts: ClassVar[tuple[str, ...]] = _IMAGE
+
+    kernel_size: Pair
+    stride: Pair | None = None
+    padding: PairOrZero = (0, 0)
+    dilation: Pair = (1, 1)
+
+
+class MaxPool3d(_MaxPool):
+    """Largest value of each window. (C, D, H, W) -> (C, D', H', W')."""
+
+    kind: ClassVar[str] = "max_pool3d"
+    accepts: ClassVar[tuple[str, ...]] = _VOLUME
+
+    kernel_size: Triple
+    stride: Triple | None = None
+    padding: TripleOrZero = (0, 0, 0)
+    dilation: Triple = (1, 1, 1)
+
+
+class _AvgPool(_Pool):
+    count_include_pad: bool = True
+    """Whether padded zeros count in the mean."""
+
+
+class AvgPool1d(_AvgPool):
+    """Mean of each window of steps. (T, features) -> (T', features)."""
+
+    kind: ClassVar[str] = "avg_pool1d"
+    accepts: ClassVar[tuple[str, ...]] = _SERIES
+
+    kernel_size: Single
+    stride: Single | None = None
+    padding: SingleOrZero = (0,)
+
+
+class AvgPool2d(_AvgPool):
+    """Mean of each window. (C, H, W) -> (C, H', W')."""
+
+    kind: ClassVar[str] = "avg_pool2d"
+    accepts: ClassVar[tuple[str, ...]] = _IMAGE
+
+    kernel_size: Pair
+    stride: Pair | None = None
+    padding: PairOrZero = (0, 0)
+
+
+class AvgPool3d(_AvgPool):
+    """Mean of each window. (C, D, H, W) -> (C, D', H', W')."""
+
+    kind: ClassVar[str] = "avg_pool3d"
+    accepts: ClassVar[tuple[str, ...]] = _VOLUME
+
+    kernel_size: Triple
+    stride: Triple | None = None
+    padding: TripleOrZero = (0, 0, 0)
+
+
+class _AdaptivePool(LayerSpec):
+    main: ClassVar[str] = "output_size"
+
+    output_size: tuple[int, ...]
+    """Sizes of the output, whatever the input's."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return with_channels(shape, channels_of(shape), self.output_size)
+
+
+class AdaptiveMaxPool1d(_AdaptivePool):
+    """Largest values of `output_size` windows. (T, features) -> (output_size, features)."""
+
+    kind: ClassVar[str] = "adaptive_max_pool1d"
+    accepts: ClassVar[tuple[str, ...]] = _SERIES
+
+    output_size: Single
+
+
+class AdaptiveMaxPool2d(_AdaptivePool):
+    """Largest values of `output_size` windows. (C, H, W) -> (C, *output_size)."""
+
+    kind: ClassVar[str] = "adaptive_max_pool2d"
+    accepts: ClassVar[tuple[str, ...]] = _IMAGE
+
+    output_size: Pair
+
+
+class AdaptiveMaxPool3d(_AdaptivePool):
+    """Largest values of `output_size` windows. (C, D, H, W) -> (C, *output_size)."""
+
+    kind: ClassVar[str] = "adaptive_max_pool3d"
+    accepts: ClassVar[tuple[str, ...]] = _VOLUME
+
+    output_size: Triple
+
+
+class AdaptiveAvgPool1d(_AdaptivePool):
+    """Means of `output_size` windows. (T, features) -> (output_size, features)."""
+
+    kind: ClassVar[str] = "adaptive_avg_pool1d"
+    accepts: ClassVar[tuple[str, ...]] = _SERIES
+
+    output_size: Single
+
+
+class AdaptiveAvgPool2d(_AdaptivePool):
+    """Means of `output_size` windows. (C, H, W) -> (C, *output_size)."""
+
+    kind: ClassVar[str] = "adaptive_avg_pool2d"
+    accepts: ClassVar[tuple[str, ...]] = _IMAGE
+
+    output_size: Pair
+
+
+class AdaptiveAvgPool3d(_AdaptivePool):
+    """Means of `output_size` windows. (C, D, H, W) -> (C, *output_size)."""
+
+    kind: ClassVar[str] = "adaptive_avg_pool3d"
+    accepts: ClassVar[tuple[str, ...]] = _VOLUME
+
+    output_size: Triple
+
+
+class _GlobalPool(LayerSpec):
+    accepts: ClassVar[tuple[str, ...]] = _SERIES + _IMAGE + _VOLUME
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return Vector(channels_of(shape))
+
+
+class GlobalAvgPool(_GlobalPool):
+    """Mean of each channel over the plane, or of each feature over time. (C, H, W) -> (C)."""
+
+    kind: ClassVar[str] = "global_avg_pool"
+
+
+class GlobalMaxPool(_GlobalPool):
+    """Largest value of each channel, or of each feature over time. (C, H, W) -> (C)."""
+
+    kind: ClassVar[str] = "global_max_pool"

@@ -1,0 +1,60 @@
+"""Field types that several specs share: what may be written, and what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from dlcli.config.tree import describe_value
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _sizes(count: int, least: int, words: str = "") -> Callable[[Any], Any]:
+    """A validator of `count` whole numbers; one number stands for all of them."""
+    many = "" if count == 1 else f", or a list of {count}"
+
+    def validate(value: Any) -> Any:
+        if words and value in words.split("|"):
+            return value
+        sizes = (value,) * count if _is_whole(value) else tuple(value) if isinstance(value, list | tuple) else ()
+        if len(sizes) != count or not all(_is_whole(size) for size in sizes):
+            other = "".join(f", or '{word}'" for word in words.split("|") if word)
+            raise ValueError(f"expected a whole number{many}{other}, found {describe_value(value)}")
+        if min(sizes) < least:
+            raise ValueError(f"must be at least {least}, not {min(sizes)}")
+        return sizes
+
+    return validate
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+PositiveInt = Annotated[int, Field(ge=1)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+"""A share, 1 excluded."""
+
+Floats = Annotated[tuple[FiniteFloat, ...], BeforeValidator(_as_tuple)]
+Ints = Annotated[tuple[int, ...], BeforeValidator(_as_tuple)]
+
+Single = Annotated[tuple[int], BeforeValidator(_sizes(1, least=1))]
+Pair = Annotated[tuple[int, int], BeforeValidator(_sizes(2, least=1))]
+Triple = Annotated[tuple[int, int, int], BeforeValidator(_sizes(3, least=1))]
+SingleOrZero = Annotated[tuple[int], BeforeValidator(_sizes(1, least=0))]
+PairOrZero = Annotated[tuple[int, int], BeforeValidator(_sizes(2, least=0))]
+TripleOrZero = Annotated[tuple[int, int, int], BeforeValidator(_sizes(3, least=0))]
+
+_Word = Literal["same", "valid"]
+Padding1d = Annotated[_Word | tuple[int], BeforeValidator(_sizes(1, least=0, words="same|valid"))]
+Padding2d = Annotated[_Word | tuple[int, int], BeforeValidator(_sizes(2, least=0, words="same|valid"))]
+Padding3d = Annotated[_Word | tuple[int, int, int], BeforeValidator(_sizes(3, least=0, words="same|valid"))]

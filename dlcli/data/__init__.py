@@ -1,0 +1,1 @@
+"""Where data is found, read and made into batches."""

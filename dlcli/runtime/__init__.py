@@ -1,0 +1,1 @@
+"""The machine: devices, seeds, memory, signals and files."""
