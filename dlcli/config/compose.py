@@ -107,9 +107,10 @@ def merge(base: Mapping, over: Mapping) -> Mapping:
     merged = base
     for key, entry in over.entries.items():
         old = base.get(key)
-        if isinstance(old, Mapping) and isinstance(entry.node, Mapping):
-            entry = replace(entry, node=merge(old, entry.node))
-        merged = merged.with_entry(key, entry)
+        node = entry.node
+        if isinstance(old, Mapping) and isinstance(node, Mapping):
+            node = merge(old, node)
+        merged = merged.with_entry(key, replace(entry, node=node))
     return replace(merged, place=over.place)
 
 

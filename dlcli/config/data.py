@@ -66,7 +66,7 @@ class DataSpec(Spec):
     """A source of samples."""
 
     fallback: Annotated[DataSpec | None, Choice("data source", lambda: SOURCES)] = None
-    """What to use, with a notice, where the source can't be had."""
+    """What to use, with a notice, where the source can't be had. What it does not say, it takes from the entry around it."""
     split: SplitSpec = SplitSpec()
     """How samples are shared out into train, valid and test."""
     limit: PositiveInt | None = None
@@ -75,6 +75,15 @@ class DataSpec(Spec):
     """How often an epoch goes over the training samples: small data sets need more than one pass between evaluations."""
     normalize: Annotated[NormalizeSpec, Choice("normalisation", lambda: NORMALIZATIONS)] = AutoNormalize()
     """What is subtracted and divided: auto, none, or {name: fixed, mean: [...], std: [...]}."""
+
+    def inheriting(self) -> Self:
+        """The same with what its fallback does not say filled in from here."""
+        if self.fallback is None:
+            return self
+        shared = (DataSpec.model_fields.keys() | ImageDataSpec.model_fields.keys()) & type(self.fallback).model_fields.keys()
+        passed = (shared & self.model_fields_set) - self.fallback.model_fields_set - {"fallback"}
+        fallback = self.fallback.model_copy(update={name: getattr(self, name) for name in passed})
+        return self.model_copy(update={"fallback": fallback.inheriting()})
 
 
 class ImageDataSpec(DataSpec):

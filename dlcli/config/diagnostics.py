@@ -6,11 +6,14 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from dlcli.errors import DlcliError
 
 Severity = Literal["error", "warning"]
+
+MAX_SHOWN: Final = 160
+"""Characters of a line that a message shows."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,10 @@ class Diagnostic:
         gutter = max(len(str(self.place.line)), 4)
         lines = [f"{self.severity}[{self.code}]: {self.message}", f"  --> {self.place}"]
         if 0 < self.place.line <= len(self.place.source.lines):
-            text = self.place.source.lines[self.place.line - 1].replace("\t", " ")
-            width = max(1, min(self.place.length, len(text) - self.place.column + 1))
+            text, start = _excerpt(self.place)
+            width = max(1, min(self.place.length, len(text) - start))
             lines.append(f" {self.place.line:>{gutter}} | {text}")
-            lines.append(f" {'':>{gutter}} | {' ' * (self.place.column - 1)}{'^' * width}")
+            lines.append(f" {'':>{gutter}} | {' ' * start}{'^' * width}")
         for words, place in self.related:
             where = f"line {place.line}" if place.source == self.place.source else str(place)
             lines.append(f"  {words} ({where})")
@@ -77,6 +80,16 @@ class Diagnostic:
             "message": self.message,
             "help": self.help,
         }
+
+
+def _excerpt(place: Place) -> tuple[str, int]:
+    """The part of a line that is shown, and where in it the place starts; nothing in it can steer a terminal."""
+    line = place.source.lines[place.line - 1]
+    text = "".join(character if character.isprintable() else " " for character in line)
+    if len(text) <= MAX_SHOWN:
+        return text, place.column - 1
+    first = max(0, place.column - 1 - MAX_SHOWN // 2)
+    return text[first : first + MAX_SHOWN], place.column - 1 - first
 
 
 class ConfigError(DlcliError):

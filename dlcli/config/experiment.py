@@ -20,6 +20,7 @@ from dlcli.config.spec import AnySpec, Choice, RawNode, Spec, dump, near_enough,
 from dlcli.config.training import METRICS, BinaryCrossEntropy, CrossEntropy, TopK, TrainSpec
 from dlcli.config.tree import Mapping, Scalar, describe
 from dlcli.config.yaml_source import resolve as resolve_scalar
+from dlcli.errors import DataError
 
 SECTIONS: Final = ("extends", "vars", "data", "model", "train")
 
@@ -138,12 +139,17 @@ def resolve(composed: Mapping, facts_of: Callable[[DataSpec], DataFacts]) -> Exp
 
     Raises:
         ConfigError: with every mistake of the config.
+        DataError: from `facts_of`, where the config has no mistake.
     """
     report = Report()
     _check_sections(composed, report)
     variables = _variables(composed, report)
     data = _data_spec(composed, variables, report)
-    facts = facts_of(data) if data is not None else None
+    facts, missing = None, None
+    try:
+        facts = facts_of(data) if data is not None else None
+    except DataError as error:  # mistakes of the config come first, and all at once
+        missing = error
     names = variables | (facts.names() if facts else _unknown_facts())
     train = _section(composed, "train", TrainSpec, names, report)
     model = _section(composed, "model", ModelSpec, names, report)
@@ -151,7 +157,11 @@ def resolve(composed: Mapping, facts_of: Callable[[DataSpec], DataFacts]) -> Exp
     if graph and facts and train:
         _check_head(graph, facts, train, composed, report)
     report.raise_if_any()
-    assert data and facts and train and model and graph
+    assert data is not None
+    assert facts is not None
+    assert train is not None
+    assert model is not None
+    assert graph is not None
     return Experiment(data, facts, model.init, graph, train)
 
 
@@ -220,7 +230,7 @@ def _data_spec(composed: Mapping, variables: dict[str, object], report: Report) 
         return None
     spec = read_choice(interpolate(node, variables, report), _DATA, report)
     assert spec is None or isinstance(spec, DataSpec)
-    return spec
+    return spec.inheriting() if spec else None
 
 
 def _unknown_facts() -> dict[str, object]:

@@ -28,7 +28,8 @@ def _own_field_docs(owner: type) -> dict[str, str]:
     assert isinstance(body, ast.ClassDef)
     docs = {}
     for field, prose in zip(body.body, body.body[1:], strict=False):
-        is_field = isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-        if is_field and isinstance(prose, ast.Expr) and isinstance(prose.value, ast.Constant):
-            docs[field.target.id] = " ".join(str(prose.value.value).split())  # type: ignore[union-attr]
+        if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+            continue
+        if isinstance(prose, ast.Expr) and isinstance(prose.value, ast.Constant):
+            docs[field.target.id] = " ".join(str(prose.value.value).split())
     return docs

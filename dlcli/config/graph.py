@@ -119,29 +119,32 @@ class _GraphReader:
         """Reads one entry and infers its shape; reports what is wrong with it."""
         kind, fields, place = self._split(item)
         spec_class = LAYERS.get(kind) if kind is not None else None
-        if kind is not None and spec_class is None:
-            self._report.error("unknown-layer", f"there is no layer `{kind}`", place, help=did_you_mean(kind, LAYERS))
-        if kind is None or spec_class is None:
-            self._define(f"entry {len(self._defined)}", None, place)
+        if kind is None:
+            self._define("", None, place)
             return
-        spec = read(fields, spec_class, kind, self._report)
-        name = self._name(kind, fields, place)
+        spec = None
+        if spec_class is None:
+            self._report.error("unknown-layer", f"there is no layer `{kind}`", place, help=did_you_mean(kind, LAYERS))
+        else:
+            spec = read(fields, spec_class, kind, self._report)
+        given = self._given_name(fields)
+        name = given or self._numbered(kind)
+        label = given or kind
         if spec is None:
-            self._define(name, None, place, kind)
+            self._define(name, None, place, label)
             return
         inputs = self._inputs(spec, fields)
         shapes = [self._defined[source].shape for source in inputs]
         known = tuple(shape for shape in shapes if shape is not None)
         shape: Shape | None = None
-        body = self._body(spec, known[0] if len(known) == len(shapes) else None) if isinstance(spec, TimeDistributed) else None
+        body = self._body(spec, shapes[0] if shapes else None) if isinstance(spec, TimeDistributed) else None
         if inputs and len(known) == len(shapes):
             shape = self._shape(spec, inputs, known, place, body)
         if shape is not None:
             self.nodes.append(LayerNode(name, spec, inputs, known, shape, place, body))
-        self._define(name, shape, place, kind)
+        self._define(name, shape, place, label)
 
-    def _define(self, name: str, shape: Shape | None, place: Place, kind: str | None = None) -> None:
-        label = kind if kind is not None and name.startswith(f"{kind}_") else name
+    def _define(self, name: str, shape: Shape | None, place: Place, label: str = "") -> None:
         self._defined[name] = _Defined(shape, place, label)
         self._previous = name
 
@@ -164,14 +167,19 @@ class _GraphReader:
             )
         return None, nothing, item.place
 
-    def _name(self, kind: str, fields: Node, place: Place) -> str:
-        """The name given, or one from the layer's kind and its number among those of its kind."""
-        self._counts[kind] = self._counts.get(kind, 0) + 1
+    def _numbered(self, kind: str) -> str:
+        """A name from the layer's kind and its number among those of its kind that have no name of their own."""
+        number = self._counts.get(kind, 0) + 1
+        while (name := f"{kind}_{number}") in self._defined:
+            number += 1
+        self._counts[kind] = number
+        return name
+
+    def _given_name(self, fields: Node) -> str | None:
+        """What stands under `name`, if it can be one."""
         given = fields.get("name") if isinstance(fields, tree.Mapping) else None
         if not isinstance(given, Scalar) or not isinstance(given.value, str):
-            while (name := f"{kind}_{self._counts[kind]}") in self._defined:
-                self._counts[kind] += 1
-            return name
+            return None
         if given.value in self._reserved or given.value == INPUT:
             help = f"choose another, for example `{given.value}_layer`"
             self._report.error("name", f"a layer can't be called `{given.value}`", given.place, help=help)
@@ -191,7 +199,7 @@ class _GraphReader:
         for index, name in enumerate(spec.from_):
             if name not in self._defined:
                 here = tree.place_of(fields, [*path, index])
-                help = did_you_mean(name, self._defined) or "a layer reads from those above it"
+                help = did_you_mean(name, [known for known in self._defined if known])
                 self._report.error("unknown-name", f"no layer above is called `{name}`", here, help=help)
                 ok = False
         if not spec.joins and len(spec.from_) > 1:

@@ -126,20 +126,20 @@ class _Parser:
         return left
 
     def _factor(self) -> object:
-        token = self._next()
-        if token == "-":
+        symbol = self._next()
+        if symbol == "-":
             return self._calculated("*", -1, self._factor())
-        if token == "(":
+        if symbol == "(":
             value = self.sum()
             if self._next() != ")":
                 raise self.unexpected()
             return value
-        if token[:1].isdigit():
-            return float(token) if any(mark in token for mark in ".eE") else int(token)
-        if token[:1].isalpha() or token[:1] == "_":
-            if token not in self.names:
-                raise ExpressionError("unknown-name", f"nothing is named `{token}`", did_you_mean(token, self.names))
-            return self.names[token]
+        if symbol[:1].isdigit():
+            return float(symbol) if any(mark in symbol for mark in ".eE") else int(symbol)
+        if symbol[:1].isalpha() or symbol[:1] == "_":
+            if symbol not in self.names:
+                raise ExpressionError("unknown-name", f"nothing is named `{symbol}`", did_you_mean(symbol, self.names))
+            return self.names[symbol]
         self.position -= 1
         raise self.unexpected()
 
@@ -153,7 +153,8 @@ class _Parser:
         for side in (left, right):
             if isinstance(side, bool) or not isinstance(side, int | float):
                 raise ExpressionError("expression", f"`{self.text}` calculates with something that is no number")
-        assert isinstance(left, int | float) and isinstance(right, int | float)
+        assert isinstance(left, int | float)
+        assert isinstance(right, int | float)
         try:
             result = _OPERATIONS[operator](left, right)
         except ZeroDivisionError:

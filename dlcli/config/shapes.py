@@ -169,6 +169,18 @@ def channels_of(shape: Shape) -> int:
     raise ShapeError(f"{shape} has no channels")
 
 
+def channel_axis(shape: Shape) -> int:
+    """Where torch's tensors keep what `channels_of` counts; the batch is axis 0."""
+    return 1 + channel_axis(shape.item) if isinstance(shape, Sequence) else 1
+
+
+def token_of(shape: Shape) -> Token:
+    """The token that the shape is, or that each of its steps is."""
+    token = shape.item if isinstance(shape, Sequence) else shape
+    assert isinstance(token, Token)
+    return token
+
+
 def with_channels(shape: Shape, channels: int, sizes: AbstractSequence[int]) -> Shape:
     """The shape of the same kind with other channels and other sizes of its window axes."""
     if isinstance(shape, Sequence):

@@ -94,7 +94,7 @@ def read(node: Node, spec_class: type[AnySpec], title: str, report: Report) -> A
     try:
         spec = spec_class.model_validate({key: value for key, value in values.items() if key not in failed})
     except ValidationError as error:
-        _report_invalid(error, mapping, spec_class, title, failed, report)
+        _report_invalid(error, mapping, spec_class, title=title, failed=failed, report=report)
         return None
     return None if failed else spec
 
@@ -183,7 +183,7 @@ def _help_for_key(key: str, spec_class: type[Spec]) -> str:
 
 
 def _report_invalid(
-    error: ValidationError, mapping: tree.Mapping, spec_class: type[Spec], title: str, failed: set[str], report: Report
+    error: ValidationError, mapping: tree.Mapping, spec_class: type[Spec], *, title: str, failed: set[str], report: Report
 ) -> None:
     """One message a field: a misspelt key must not also be reported as a missing one."""
     seen: set[str] = set()

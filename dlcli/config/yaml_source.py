@@ -50,14 +50,22 @@ def parse(source: Source, report: Report) -> Node | None:
         report.diagnostics.append(_syntax_diagnostic(source, error))
         return None
     except yaml.reader.ReaderError as error:
-        before = source.text[: error.position]
-        line = before.count("\n") + 1
-        place = Place(source, line, error.position - (before.rfind("\n") + 1) + 1)
-        report.error("syntax", f"the character {error.character!r} is not allowed in YAML", place)
+        character = error.character if isinstance(error.character, str) else chr(error.character)
+        _report_character(source, source.text.find(character), report)
+        return None
+    except UnicodeEncodeError as error:
+        _report_character(source, error.start, report)
         return None
     if builder.root is None:
         report.error("syntax", "the file is empty", start, help="a config has the keys `data`, `model` and `train`")
     return builder.root
+
+
+def _report_character(source: Source, position: int, report: Report) -> None:
+    before = source.text[:position]
+    place = Place(source, before.count("\n") + 1, position - before.rfind("\n"))
+    message = f"the character {ascii(source.text[position])} is not allowed in YAML"
+    report.error("syntax", message, place, help="a config is a text in UTF-8")
 
 
 def _syntax_diagnostic(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic:

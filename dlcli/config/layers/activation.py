@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from dlcli.config.layers.base import ElementwiseSpec
-from dlcli.config.shapes import Shape, ShapeError, channels_of
+from dlcli.config.layers.base import ElementwiseSpec, resolved_axis
+from dlcli.config.shapes import Shape, ShapeError, channel_axis, channels_of
 from dlcli.config.values import FiniteFloat, NonNegativeFloat, PositiveFloat, PositiveInt
 
 
@@ -40,7 +40,7 @@ class Prelu(ElementwiseSpec):
             raise ShapeError(message, help=f"write `num_parameters: 1` or `num_parameters: {channels_of(shape)}`")
         return shape
 
-    def parameter_count(self, shape: Shape) -> int:
+    def parameter_count(self, *_: Shape) -> int:
         return self.num_parameters
 
 
@@ -115,11 +115,12 @@ class _OverAxis(ElementwiseSpec):
     """Axis as torch counts it, the batch being 0. Without it: channels of images, features elsewhere."""
 
     def output_shape(self, shape: Shape) -> Shape:
-        axes = len(shape.sizes) + 1
-        if self.dim is not None and (not -axes <= self.dim < axes or self.dim % axes == 0):
-            message = f"`{self.kind}` goes over axis {self.dim}, and its input is {shape}"
-            raise ShapeError(message, help=f"the axes of a sample are 1 to {axes - 1}")
+        self.resolved_dim(shape)
         return shape
+
+    def resolved_dim(self, shape: Shape) -> int:
+        """The axis, counted from the batch."""
+        return channel_axis(shape) if self.dim is None else resolved_axis(self.kind, self.dim, shape)
 
 
 class Softmax(_OverAxis):

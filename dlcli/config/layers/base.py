@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
-from dlcli.config.shapes import Shape
+from dlcli.config.shapes import Shape, ShapeError
 from dlcli.config.spec import Spec
 
 
@@ -41,9 +41,23 @@ class LayerSpec(Spec):
         """
         raise NotImplementedError
 
-    def parameter_count(self, *inputs: Any, **_: Any) -> int:
+    def parameter_count(self, *_: Any, **__: Any) -> int:
         """The number of trainable values for an input of this shape."""
         return 0
+
+
+def resolved_axis(kind: str, dim: int, shape: Shape) -> int:
+    """An axis as torch counts it, from the batch or from the end, counted from the batch.
+
+    Raises:
+        ShapeError: a sample has no such axis.
+    """
+    axes = len(shape.sizes) + 1
+    axis = dim + axes if dim < 0 else dim
+    if not 1 <= axis < axes:
+        which = f"the axes of a sample are 1 to {axes - 1}" if axes > 1 else None
+        raise ShapeError(f"`{kind}` goes along axis {dim}, and its input is {shape}", help=which)
+    return axis
 
 
 class ElementwiseSpec(LayerSpec):

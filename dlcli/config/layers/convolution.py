@@ -130,12 +130,13 @@ class _TransposedConvolution(WithInit, LayerSpec):
 
     def output_shape(self, shape: Shape) -> Shape:
         _check_groups(self.kind, shape, self.out_channels, self.groups)
-        for extra, stride, dilation in zip(self.output_padding, self.stride, self.dilation, strict=True):
+        axes = zip(window_sizes(shape), self.kernel_size, self.stride, self.padding, strict=True)
+        outputs = []
+        for axis, extra, stride, dilation in zip(axes, self.output_padding, self.stride, self.dilation, strict=True):
             if extra >= max(stride, dilation):
                 message = f"`output_padding` of `{self.kind}` is {extra}, and must be less than its stride or dilation"
                 raise ShapeError(message)
-        fields = (self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation)
-        outputs = [transposed_size(*axis) for axis in zip(window_sizes(shape), *fields, strict=True)]
+            outputs.append(transposed_size(*axis, output_padding=extra, dilation=dilation))
         if min(outputs) < 1:
             raise ShapeError(f"the padding of `{self.kind}` leaves nothing of its input, {shape}")
         return with_channels(shape, self.out_channels, outputs)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from dlcli.config.initialisation import WithInit
 from dlcli.config.layers.base import LayerSpec
-from dlcli.config.shapes import Sequence, Shape, ShapeError, Token, Vector, channels_of
+from dlcli.config.shapes import Sequence, Shape, ShapeError, Token, Vector, channels_of, token_of
 from dlcli.config.values import PositiveFloat, PositiveInt
 
 
@@ -43,17 +43,11 @@ class Embedding(LayerSpec):
     max_norm: PositiveFloat | None = None
 
     def output_shape(self, shape: Token | Sequence) -> Shape:
-        tokens = _token(shape).num_values
+        tokens = token_of(shape).num_values
         if self.padding_idx is not None and not 0 <= self.padding_idx < tokens:
             raise ShapeError(f"`padding_idx` is {self.padding_idx}, and the tokens are 0 to {tokens - 1}")
         output = Vector(self.embedding_dim)
         return Sequence(shape.time, output) if isinstance(shape, Sequence) else output
 
     def parameter_count(self, shape: Token | Sequence) -> int:
-        return _token(shape).num_values * self.embedding_dim
-
-
-def _token(shape: Shape) -> Token:
-    token = shape.item if isinstance(shape, Sequence) else shape
-    assert isinstance(token, Token)
-    return token
+        return token_of(shape).num_values * self.embedding_dim

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from dlcli.config.layers.base import LayerSpec, Names
-from dlcli.config.shapes import Image, Sequence, Shape, ShapeError, Vector, Volume, from_sizes
+from dlcli.config.layers.base import LayerSpec, Names, resolved_axis
+from dlcli.config.shapes import Image, Sequence, Shape, ShapeError, Vector, channel_axis, from_sizes
 
 
 class _Join(LayerSpec):
@@ -53,22 +53,15 @@ class Concat(_Join):
         dim = self.resolved_dim(first)
         if any(shape.layout != first.layout for shape in shapes):
             raise ShapeError(f"`concat` needs inputs of one kind: {names}")
-        for axis, sizes in enumerate(zip(*(shape.sizes for shape in shapes), strict=True), start=1):
-            if axis != dim and len(set(sizes)) > 1:
-                raise ShapeError(f"`concat` along axis {dim} needs all other sizes equal: {names}")
-        sizes = list(first.sizes)
-        sizes[dim - 1] = sum(shape.sizes[dim - 1] for shape in shapes)
-        return _same_kind(first, sizes)
+        axes = list(zip(*(shape.sizes for shape in shapes), strict=True))
+        if any(len(set(sizes)) > 1 for axis, sizes in enumerate(axes, start=1) if axis != dim):
+            raise ShapeError(f"`concat` along axis {dim} needs all other sizes equal: {names}")
+        joined = [sum(sizes) if axis == dim else sizes[0] for axis, sizes in enumerate(axes, start=1)]
+        return _same_kind(first, joined)
 
     def resolved_dim(self, shape: Shape) -> int:
         """The axis, counted from the batch."""
-        axes = len(shape.sizes) + 1
-        if self.dim is None:
-            return 1 if isinstance(shape, Image | Volume) else axes - 1
-        dim = self.dim + axes if self.dim < 0 else self.dim
-        if not 1 <= dim < axes:
-            raise ShapeError(f"`concat` along axis {self.dim}, and its inputs are {shape}")
-        return dim
+        return channel_axis(shape) if self.dim is None else resolved_axis(self.kind, self.dim, shape)
 
 
 def _same_kind(shape: Shape, sizes: list[int]) -> Shape:

@@ -16,7 +16,7 @@ def conv_size(size: int, kernel: int, stride: int, padding: int, dilation: int, 
     return count - 1 if (count - 1) * stride >= size + padding else count  # no window starts in the right padding
 
 
-def transposed_size(size: int, kernel: int, stride: int, padding: int, output_padding: int, dilation: int) -> int:
+def transposed_size(size: int, kernel: int, stride: int, padding: int, *, output_padding: int, dilation: int) -> int:
     """The length of an axis after a transposed convolution."""
     return (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1
 

@@ -1,0 +1,57 @@
+"""A finished run, as people and scripts get it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlcli.training.run_folder import RunFolder, find_run
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run and what is known of it.
+
+    Attributes:
+        path: its folder.
+        record: the content of its run.json.
+    """
+
+    path: Path
+    record: dict[str, Any]
+
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(self.path)
+
+    @property
+    def exit_code(self) -> int:
+        """As the command ends: 0, or 130 and 143 after an interruption."""
+        return int(self.record["exit_code"])
+
+    def summary(self) -> dict[str, Any]:
+        """What `train --json` prints."""
+        record, data = self.record, self.record["data"]
+        keys = ("status", "epochs", "step", "train_seconds", "samples_per_second", "device")
+        return {
+            "run": str(self.path),
+            **{key: record[key] for key in keys},
+            "data": {"name": data["used"], "fallback": data["used"] != data["asked"]},
+            "best": record["best"],
+            "test": record["test"],
+            "parameters": record["parameters"],
+        }
+
+
+def open_run(run: Run | str | Path | None, runs: Path) -> Run:
+    """A run by its folder, its name or, for None, the newest.
+
+    Raises:
+        UsageError: there is no such run.
+        CheckpointError: its record can't be read.
+    """
+    if isinstance(run, Run):
+        return run
+    folder = find_run(run, runs)
+    return Run(folder.path, folder.read_record())

@@ -1,0 +1,221 @@
+"""A training from its config to its run folder."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dlcli.app.experiments import Config, open_experiment
+from dlcli.app.resume import check_changes, check_same_config, reopen
+from dlcli.app.runs import Run
+from dlcli.config.experiment import Experiment, as_yaml
+from dlcli.data.dataset import Dataset
+from dlcli.data.preprocessing import Preprocessing
+from dlcli.errors import EXIT_BUG, EXIT_OK, DivergedError, DlcliError, UsageError
+from dlcli.models.network import build_network
+from dlcli.runtime.device import choose_device, device_title
+from dlcli.runtime.environment import environment, git_commit
+from dlcli.runtime.memory import keep_freed_memory, memory_errors
+from dlcli.runtime.seed import seed_everything
+from dlcli.runtime.signals import StopRequest, watching_signals
+from dlcli.training.checkpoint import load_checkpoint, load_newest, read_hint
+from dlcli.training.loop import fit, monitored
+from dlcli.training.observers import Observers, TextLog
+from dlcli.training.progress import Observer
+from dlcli.training.run_folder import RunFolder, create_run_folder, find_run, point_latest_at
+from dlcli.training.trainer import Trainer
+
+NEWEST = "latest"
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What `dlcli train` is asked to do.
+
+    Attributes:
+        config: a path or a dict; None goes on with a run's own.
+        overrides: as for `--set`.
+        name: the run's, in place of one from the config's name and the time.
+        runs: the folder of all runs.
+        device: as for `--device`.
+        data_dir: where data is looked for first.
+        resume: the run to go on with, or `latest`.
+        downloads: whether data that is not on disk may be fetched.
+    """
+
+    config: Config | None
+    overrides: tuple[str, ...] = ()
+    name: str | None = None
+    runs: Path = Path("runs")
+    device: str = "auto"
+    data_dir: Path | None = None
+    resume: str | None = None
+    downloads: bool = True
+    observers: tuple[Observer, ...] = field(default=())
+
+
+def train(request: TrainRequest) -> Run:
+    """Trains, evaluates and keeps a network.
+
+    Returns:
+        The run: completed, or interrupted by a signal and ready to be taken up again.
+
+    Raises:
+        DlcliError: see its subclasses; a run folder is left only where training began, and says how it ended.
+    """
+    device = choose_device(request.device)
+    keep_freed_memory()
+    show = Observers(request.observers)
+    with watching_signals() as stop, memory_errors():
+        old = _run_to_resume(request, show) if request.resume is not None else None
+        config = old.resolved_config if old else request.config
+        if config is None:
+            raise UsageError("there is no config", help="for example: dlcli train configs/cnn.yaml")
+        experiment, dataset = open_experiment(
+            config, request.overrides, request.data_dir, show.notice, downloads=request.downloads
+        )
+        trainer = _trainer(experiment, dataset, device)
+        folder = old or _new_folder(request, config, experiment)
+        observer = Observers([*request.observers, TextLog(folder.log)])
+        record = _Record(folder, _first_record(request, trainer, experiment, old), time.perf_counter())
+        try:
+            if old:
+                _take_up(trainer, old, observer)
+            record.write(trainer, "running")
+            point_latest_at(folder)
+            fit(trainer, folder, observer, stop)
+            return Run(folder.path, _finish(trainer, folder, record, stop))
+        except BaseException as error:
+            record.fail(trainer, error)
+            raise
+
+
+def _run_to_resume(request: TrainRequest, show: Observer) -> RunFolder:
+    """The run that goes on, once it is clear that it can."""
+    run = None if request.resume == NEWEST else request.resume
+    folder = find_run(run, request.runs)
+    if request.name is not None:
+        raise UsageError("a run that goes on keeps its name", help="leave out --name")
+    if isinstance(request.config, str | Path):
+        check_same_config(Path(request.config), folder.resolved_config, request.data_dir)
+    for change in check_changes(folder.resolved_config, request.overrides, request.data_dir):
+        show.notice(change)
+    return folder
+
+
+def _trainer(experiment: Experiment, dataset: Dataset, device: torch.device) -> Trainer:
+    spec = experiment.train
+    seed_everything(spec.seed, deterministic=spec.deterministic)
+    network = build_network(experiment.graph, experiment.init).to(device)
+    preprocessing = Preprocessing(dataset.spec, dataset.facts, seed=spec.seed).to(device)
+    return Trainer(network, dataset.to(device), preprocessing, spec, device)
+
+
+def _new_folder(request: TrainRequest, config: Config, experiment: Experiment) -> RunFolder:
+    stem = "run" if isinstance(config, dict) else Path(config).stem
+    given = as_yaml(config) if isinstance(config, dict) else Path(config).read_text(encoding="utf-8-sig")
+    folder = create_run_folder(request.runs, stem, request.name)
+    folder.write_configs(given, as_yaml(experiment.resolved()))
+    return folder
+
+
+def _take_up(trainer: Trainer, folder: RunFolder, observer: Observer) -> None:
+    """Puts a training back to its run's newest checkpoint."""
+    checkpoint = load_newest(folder.checkpoints, observer.notice)
+    if checkpoint is None:
+        observer.notice(f"{folder.path} has no checkpoint yet: starting with its first step")
+        folder.forget_after(0)
+        return
+    trainer.restore(checkpoint)
+    spec = trainer.spec
+    reopen(trainer.progress, epochs=spec.epochs, max_steps=spec.max_steps, max_time=spec.max_time)
+    folder.forget_after(trainer.progress.step)
+
+
+def _finish(trainer: Trainer, folder: RunFolder, record: _Record, stop: StopRequest) -> dict[str, Any]:
+    """The last record of a run: judged on the test split if it is over, or ready to go on."""
+    if trainer.progress.finished is None:
+        return record.write(trainer, "interrupted", exit_code=stop.exit_code)
+    best = read_hint(folder.checkpoints, "best")
+    if best is not None:
+        trainer.load_judged(load_checkpoint(best))
+    return record.write(trainer, "completed", exit_code=EXIT_OK, test=trainer.evaluate("test"))
+
+
+class _Record:
+    """Keeps run.json up to date."""
+
+    def __init__(self, folder: RunFolder, constant: dict[str, Any], began: float) -> None:
+        self._folder = folder
+        self._constant = constant
+        self._began = began
+
+    def write(self, trainer: Trainer, status: str, **facts: Any) -> dict[str, Any]:
+        """Writes how the run stands and gives it back."""
+        progress = trainer.progress
+        seconds = progress.train_seconds + progress.epoch_seconds
+        best = progress.best
+        record = {
+            **self._constant,
+            "status": status,
+            "ended": None if status == "running" else _now(),
+            "finished": progress.finished,
+            "epochs": progress.epoch,
+            "step": progress.step,
+            "train_seconds": seconds,
+            "total_seconds": time.perf_counter() - self._began,
+            "samples_per_second": (progress.total_samples + progress.samples) / seconds if seconds else None,
+            "best": {"metric": monitored(trainer), "value": best.value, "epoch": best.epoch} if best else None,
+            "test": None,
+            "exit_code": None,
+            "error": None,
+            **facts,
+        }
+        self._folder.write_record(record)
+        return record
+
+    def fail(self, trainer: Trainer, error: BaseException) -> None:
+        """Writes how the run ended, if the disk still takes it."""
+        status = "diverged" if isinstance(error, DivergedError) else "failed"
+        code = error.exit_code if isinstance(error, DlcliError) else EXIT_BUG
+        message = error.message if isinstance(error, DlcliError) else f"{type(error).__name__}: {error}"
+        try:
+            self.write(trainer, status, exit_code=code, error=message)
+        except DlcliError as second:
+            error.add_note(f"and run.json could not say so: {second.message}")
+
+
+def _first_record(request: TrainRequest, trainer: Trainer, experiment: Experiment, old: RunFolder | None) -> dict[str, Any]:
+    """What does not change while a run lasts."""
+    dataset = trainer.dataset
+    splits = {"train": dataset.train, "valid": dataset.valid, "test": dataset.test}
+    before = old.read_record() if old else {}
+    return {
+        "started": before.get("started", _now()),
+        "resumed": [*before.get("resumed", []), _now()] if old else [],
+        "config": before.get("config", str(request.config) if isinstance(request.config, str | Path) else None),
+        "device": str(trainer.device),
+        "device_title": device_title(trainer.device),
+        "seed": trainer.spec.seed,
+        "parameters": sum(parameter.numel() for parameter in trainer.network.parameters()),
+        "output": str(experiment.graph.output_shape),
+        "data": {
+            "asked": before.get("data", {}).get("asked", dataset.asked),
+            "used": dataset.used,
+            "origin": dataset.origin,
+            "notice": dataset.notice,
+            "samples": {name: len(split) if split is not None else 0 for name, split in splits.items()},
+            "classes": dataset.class_names,
+        },
+        "versions": environment(trainer.device),
+        "git_commit": git_commit(),
+    }
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")

@@ -1,0 +1,191 @@
+"""A trained network put to use: loaded, judged, asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlcli.app.experiments import Config, open_experiment, read_experiment
+from dlcli.app.runs import Run, open_run
+from dlcli.config.experiment import Experiment
+from dlcli.config.training import BinaryCrossEntropy, CrossEntropy
+from dlcli.data.preprocessing import Preprocessing
+from dlcli.errors import CheckpointError, UsageError
+from dlcli.models.network import build_network
+from dlcli.runtime.device import choose_device
+from dlcli.runtime.memory import keep_freed_memory, memory_errors
+from dlcli.training.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, load_newest, read_hint
+from dlcli.training.evaluation import evaluate as judge
+from dlcli.training.evaluation import evaluation_batches
+from dlcli.training.losses import build_loss
+from dlcli.training.run_folder import RunFolder
+from dlcli.training.trainer import load_weights
+
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What `dlcli eval` found.
+
+    Attributes:
+        run: the run's folder.
+        checkpoint: the name of the checkpoint that was judged.
+        split: train, valid or test.
+        metrics: loss and metrics by name.
+        samples: how many samples the split has.
+    """
+
+    run: Path
+    checkpoint: str
+    split: str
+    metrics: dict[str, float]
+    samples: int
+
+    def as_json(self) -> dict[str, Any]:
+        """What `eval --json` prints."""
+        return {**self.__dict__, "run": str(self.run)}
+
+
+def build(config: Config, overrides: tuple[str, ...] = (), data_dir: Path | None = None) -> nn.Module:
+    """The network of a config, with the weights it would start from.
+
+    Raises:
+        DlcliError: the config can't be read, has mistakes, or nothing can be known of its data.
+    """
+    experiment = read_experiment(config, overrides, data_dir)
+    torch.manual_seed(experiment.train.seed)
+    return build_network(experiment.graph, experiment.init)
+
+
+def load(
+    run: Run | str | Path | None = None,
+    *,
+    checkpoint: str = "best",
+    device: str = "cpu",
+    runs: Path = Path("runs"),
+    data_dir: Path | None = None,
+) -> nn.Module:
+    """The trained network of a run, an ordinary `nn.Module` in eval mode.
+
+    Args:
+        run: a run, its folder, its name, or None for the newest.
+        checkpoint: best, last or the number of a step.
+        device: where to put it.
+        runs: the folder of all runs.
+        data_dir: where data is looked for first.
+
+    Raises:
+        UsageError: there is no such run or checkpoint.
+        CheckpointError: it does not verify.
+    """
+    folder = open_run(run, runs).folder
+    found = find_checkpoint(folder, checkpoint)
+    experiment = read_experiment(folder.resolved_config, (), data_dir)
+    return _network(experiment, found).to(choose_device(device)).eval()
+
+
+def evaluate(
+    run: Run | str | Path | None = None,
+    *,
+    split: str = "test",
+    checkpoint: str = "best",
+    device: str = "auto",
+    runs: Path = Path("runs"),
+    data_dir: Path | None = None,
+) -> Judgement:
+    """Judges a run's network on a split of its data; see `load` for the arguments.
+
+    Raises:
+        DlcliError: run, checkpoint, split or data is not there.
+    """
+    chosen = choose_device(device)
+    keep_freed_memory()
+    folder = open_run(run, runs).folder
+    found = find_checkpoint(folder, checkpoint)
+    with memory_errors():
+        experiment, dataset = open_experiment(folder.resolved_config, (), data_dir, _ignore)
+        network = _network(experiment, found).to(chosen)
+        preprocessing = Preprocessing(dataset.spec, dataset.facts, seed=experiment.train.seed).to(chosen)
+        batches = evaluation_batches(dataset.to(chosen), split, preprocessing, experiment.train)
+        loss = build_loss(experiment.train.loss, chosen)
+        metrics = judge(network, batches, dataset, experiment.train, loss, chosen)
+    return Judgement(folder.path, found.path.name, split, metrics, batches.num_samples)
+
+
+def predict(
+    run: Run | str | Path | None, inputs: Any, *, device: str = "auto", runs: Path = Path("runs"), data_dir: Path | None = None
+) -> Tensor:
+    """What a run's network says of new samples.
+
+    Args:
+        run: as for `load`.
+        inputs: an array or tensor as the data source holds them: pictures (N, H, W) or (N, H, W, C) of 8-bit values,
+            series (N, T, features), vectors (N, features).
+        device: as for `--device`.
+        runs: the folder of all runs.
+        data_dir: where data is looked for first.
+
+    Returns:
+        On the CPU: the probability of each class (N, classes), of each label (N, labels), or values (N, targets).
+
+    Raises:
+        DlcliError: the run is not there, or the inputs don't fit it.
+    """
+    chosen = choose_device(device)
+    folder = open_run(run, runs).folder
+    experiment = read_experiment(folder.resolved_config, (), data_dir)
+    network = _network(experiment, find_checkpoint(folder, "best")).to(chosen).eval()
+    preprocessing = Preprocessing(experiment.data, experiment.facts, seed=experiment.train.seed).to(chosen)
+    samples = preprocessing.checked(torch.as_tensor(inputs)).to(chosen)
+    with torch.inference_mode(), memory_errors():
+        outputs = torch.cat([network(preprocessing(part)) for part in samples.split(_BATCH)])
+    if isinstance(experiment.train.loss, CrossEntropy):
+        outputs = outputs.softmax(dim=1)
+    elif isinstance(experiment.train.loss, BinaryCrossEntropy):
+        outputs = outputs.sigmoid()
+    return outputs.cpu()
+
+
+def find_checkpoint(folder: RunFolder, which: str) -> Checkpoint:
+    """A checkpoint of a run, verified.
+
+    Args:
+        folder: the run's.
+        which: best, last or the number of a step.
+
+    Raises:
+        UsageError: there is none of that number.
+        CheckpointError: it does not verify, or the run has none.
+    """
+    paths = list_checkpoints(folder.checkpoints)
+    if not paths:
+        raise CheckpointError(f"{folder.path} has no checkpoint", help="train it: dlcli train --resume " + str(folder.path))
+    if which == "last":
+        newest = load_newest(folder.checkpoints, _ignore)
+        assert newest is not None
+        return newest
+    if which == "best":
+        best = read_hint(folder.checkpoints, "best")
+        if best is None:
+            raise CheckpointError(f"{folder.path} has no best checkpoint yet", help="judge the last one: --checkpoint last")
+        return load_checkpoint(best)
+    matching = [path for path in paths if which.isdecimal() and path.name.split(".")[0] == f"step-{int(which):08d}"]
+    if not matching:
+        help = "best, last, or one of these steps: " + ", ".join(str(int(path.name.split("-")[1].split(".")[0])) for path in paths)
+        raise UsageError(f"{folder.path} has no checkpoint `{which}`", help=help)
+    return load_checkpoint(matching[-1])
+
+
+def _network(experiment: Experiment, checkpoint: Checkpoint) -> nn.Module:
+    network = build_network(experiment.graph, experiment.init)
+    load_weights(network, checkpoint, checkpoint.weights)
+    return network
+
+
+def _ignore(text: str) -> None:
+    """For notices that were given when the run was trained."""

@@ -1,0 +1,62 @@
+"""What goes to the terminal. Results go to stdout, all else to stderr; under `--json` stdout is one object."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from typing import Any, TextIO
+
+
+def is_interactive(stream: TextIO) -> bool:
+    """Whether a person watches the stream on a terminal that can redraw."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
+
+
+def _painted(text: str, code: str) -> str:
+    if is_interactive(sys.stderr) and not os.environ.get("NO_COLOR"):
+        return f"\033[{code}m{text}\033[0m"
+    return text
+
+
+def print_error(message: str, help: str | None) -> None:
+    """`error: ...` and `help: ...` on stderr."""
+    print(f"{_painted('error:', '1;31')} {message}", file=sys.stderr)
+    if help:
+        print(f"{_painted('help:', '1;36')} {help}", file=sys.stderr)
+
+
+def print_notice(text: str) -> None:
+    """`note: ...` on stderr."""
+    print(f"{_painted('note:', '1;33')} {text}", file=sys.stderr)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One JSON object on stdout. NaN and infinity, which JSON has not, become null."""
+    print(json.dumps(_finite(value), indent=2))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def table(rows: list[list[str]]) -> str:
+    """Rows in columns, two spaces apart; the first row is the head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """`8.3 s`, `2 min 5 s`, `1 h 12 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

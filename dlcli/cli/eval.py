@@ -1,0 +1,35 @@
+"""`dlcli eval`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlcli.cli.console import print_json
+from dlcli.cli.options import DataDir, Device, Json, RunsDir
+
+
+def eval_command(
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A folder or a name under runs/; without it the newest.")] = None,
+    split: Annotated[str, typer.Option("--split", help="train, valid or test.")] = "test",
+    checkpoint: Annotated[str, typer.Option("--checkpoint", help="best, last or the number of a step.")] = "best",
+    runs_dir: RunsDir = Path("runs"),
+    device: Device = "auto",
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Judge a run's network on a split of its data.
+
+    Example: dlcli eval --split valid
+    """
+    from dlcli.app.use import evaluate  # torch: only once there is work to do
+
+    judgement = evaluate(run, split=split, checkpoint=checkpoint, device=device, runs=runs_dir, data_dir=data_dir)
+    if json:
+        print_json(judgement.as_json())
+        return
+    print(f"{judgement.run} ({judgement.checkpoint}), {judgement.samples:,} samples of {judgement.split}")
+    for name, value in judgement.metrics.items():
+        print(f"{name:<9} {value:.4f}")

@@ -1,0 +1,96 @@
+"""`dlcli train`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dlcli.cli.console import duration, print_json
+from dlcli.cli.options import DataDir, Device, Json, RunsDir
+
+if TYPE_CHECKING:
+    from dlcli.app.runs import Run
+
+_LATEST = "latest"
+
+
+def resume_arguments(arguments: Sequence[str]) -> list[str]:
+    """Gives a bare `--resume` its value: the option may stand without one, which typer does not know."""
+    filled = []
+    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+        is_bare = following.startswith("-") or following.endswith((".yaml", ".yml"))
+        filled.append(f"--resume={_LATEST}" if argument == "--resume" and is_bare else argument)
+    return filled
+
+
+def train_command(
+    config: Annotated[Path | None, typer.Argument(metavar="CONFIG", help="A YAML file.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value, for example train.epochs=5.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="What to call the run.")] = None,
+    runs_dir: RunsDir = Path("runs"),
+    device: Device = "auto",
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The same as --set train.seed=N.")] = None,
+    data_dir: DataDir = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="[RUN]", help="Go on with a run; without RUN, with the newest.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Train the network of CONFIG, judge it on the test split and keep it in a folder under runs/.
+
+    Example: dlcli train configs/cnn.yaml --set train.epochs=5
+    """
+    from dlcli.app.train import TrainRequest, train  # torch: only once there is work to do
+    from dlcli.cli.progress_display import progress_display
+
+    seeding = [f"train.seed={seed}"] if seed is not None else []
+    with progress_display() as display:
+        run = train(
+            TrainRequest(
+                config,
+                overrides=(*(set_ or ()), *seeding),
+                name=name,
+                runs=runs_dir,
+                device=device,
+                data_dir=data_dir,
+                resume=resume,
+                observers=(display,),
+            )
+        )
+    if json:
+        print_json(run.summary())
+    else:
+        print("\n".join(_lines(run)))
+    return run.exit_code
+
+
+def _lines(run: Run) -> list[str]:
+    """The outcome for a person, and what to do next."""
+    record, path = run.record, run.path
+    samples = ", ".join(f"{count:,} {split}" for split, count in record["data"]["samples"].items() if count)
+    rows = [
+        ("network", f"{record['parameters']:,} parameters"),
+        ("data", f"{record['data']['used']}: {samples}"),
+        ("training", _training(record)),
+    ]
+    if record["best"]:
+        rows.append(("best", f"{record['best']['metric']} {record['best']['value']:.4f} (epoch {record['best']['epoch']})"))
+    if record["test"]:
+        rows.append(("test", ", ".join(f"{name} {value:.4f}" for name, value in reversed(record["test"].items()))))
+    rows.append(("run", str(path)))
+    rows.append(("next", f"dlcli eval {path}" if record["status"] == "completed" else f"dlcli train --resume {path}"))
+    return [f"{label:<9} {text}" for label, text in rows]
+
+
+def _training(record: dict[str, Any]) -> str:
+    rate = f"{record['samples_per_second']:,.0f} samples/s" if record["samples_per_second"] else "no sample yet"
+    ended = {"early_stopping": ", stopped early", "max_time": ", out of time", "max_steps": ", out of steps"}
+    state = "interrupted and saved, " if record["status"] == "interrupted" else ""
+    epochs = f"{record['epochs']} epoch{'' if record['epochs'] == 1 else 's'}"
+    how = ended.get(record["finished"] or "", "")
+    return f"{state}{epochs} in {duration(record['train_seconds'])} on {record['device_title']}, {rate}{how}"

@@ -1,0 +1,37 @@
+"""Layers that read several tensors."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import add, mul
+
+import torch
+from torch import Tensor, nn
+
+
+class Add(nn.Module):
+    """Sum of tensors of one shape."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return reduce(add, inputs)
+
+
+class Multiply(nn.Module):
+    """Product of tensors of one shape, value by value."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return reduce(mul, inputs)
+
+
+class Concat(nn.Module):
+    """Tensors side by side along an axis; the batch is axis 0."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return torch.cat(inputs, self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"

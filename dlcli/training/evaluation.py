@@ -1,0 +1,64 @@
+"""A network judged on a split."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from dlcli.config.training import TrainSpec
+from dlcli.data.batches import Batches
+from dlcli.data.dataset import Dataset, Split
+from dlcli.data.preprocessing import Preprocessing
+from dlcli.errors import UsageError
+from dlcli.training.losses import Loss
+from dlcli.training.metrics import build_metrics
+
+LEAST_BATCH = 256
+"""Samples judged at once, or more where the training's batches are larger."""
+
+
+def evaluation_batches(dataset: Dataset, split: str, preprocessing: Preprocessing, train: TrainSpec) -> Batches:
+    """The samples of a split in batches of a fixed size, so that equal weights give equal numbers to the last digit.
+
+    Raises:
+        UsageError: there is no such split.
+    """
+    splits: dict[str, Split | None] = {"train": dataset.train, "valid": dataset.valid, "test": dataset.test}
+    samples = splits.get(split)
+    if samples is None:
+        there = ", ".join(name for name, samples in splits.items() if samples is not None)
+        raise UsageError(f"the data has no split `{split}`", help=f"there are: {there}")
+    return Batches(samples, preprocessing, max(train.batch_size, LEAST_BATCH), seed=train.seed)
+
+
+def evaluate(network: nn.Module, batches: Batches, dataset: Dataset, train: TrainSpec, loss: Loss, device: torch.device) -> dict[str, float]:
+    """Loss and metrics over all samples of a split.
+
+    Args:
+        network: called in eval mode, and left in the mode it was in.
+        batches: of the split, in order.
+        dataset: tells the number of classes or values.
+        train: tells the metrics.
+        loss: the training's.
+        device: where network and batches are.
+
+    Returns:
+        `loss` and each metric by its name.
+    """
+    metrics = build_metrics(
+        train.metrics, train.loss, num_classes=dataset.facts.num_classes, num_targets=dataset.facts.num_targets, device=device
+    )
+    total = torch.zeros((), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
+    weight = torch.zeros_like(total)
+    was_training = network.training
+    network.eval()
+    with torch.inference_mode():
+        for batch in batches.in_order():
+            outputs = network(batch.inputs)
+            share = loss.weight(batch.targets)
+            total += loss(outputs, batch.targets) * share
+            weight += share
+            for metric in metrics:
+                metric.update(outputs, batch.targets)
+    network.train(was_training)
+    return {"loss": float(total / weight), **{metric.name: metric.value() for metric in metrics}}

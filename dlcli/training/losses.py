@@ -1,0 +1,78 @@
+"""Losses: each is the mean over a batch, and knows over how much it is the mean."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dlcli.config import training as specs
+
+
+class Loss(ABC):
+    """What is made small.
+
+    Called with the network's outputs and the targets of one batch it gives the mean, a tensor of no axes.
+    """
+
+    @abstractmethod
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor: ...
+
+    def weight(self, targets: Tensor) -> float | Tensor:
+        """What the mean was divided by, in samples: batches are put together by it."""
+        return float(len(targets))
+
+
+class CrossEntropyLoss(Loss):
+    """Scores (batch, classes) and classes (batch,)."""
+
+    def __init__(self, spec: specs.CrossEntropy, device: torch.device) -> None:
+        self._smoothing = spec.label_smoothing
+        self._class_weights = torch.tensor(spec.class_weights, device=device) if spec.class_weights is not None else None
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(outputs, targets, self._class_weights, label_smoothing=self._smoothing)
+
+    def weight(self, targets: Tensor) -> float | Tensor:
+        return super().weight(targets) if self._class_weights is None else self._class_weights[targets].sum()
+
+
+class BinaryCrossEntropyLoss(Loss):
+    """Scores (batch, labels) and yes-or-no labels (batch, labels) or, for one label, (batch,)."""
+
+    def __init__(self, spec: specs.BinaryCrossEntropy, device: torch.device) -> None:
+        self._pos_weight = torch.tensor(spec.pos_weight, device=device) if spec.pos_weight is not None else None
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        labels = targets.reshape(outputs.shape).to(outputs.dtype)
+        return F.binary_cross_entropy_with_logits(outputs, labels, pos_weight=self._pos_weight)
+
+
+class RegressionLoss(Loss):
+    """Values (batch, targets) on both sides."""
+
+    def __init__(self, spec: specs.MeanSquaredError | specs.L1 | specs.Huber) -> None:
+        self._spec = spec
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        match self._spec:
+            case specs.MeanSquaredError():
+                return F.mse_loss(outputs, targets)
+            case specs.L1():
+                return F.l1_loss(outputs, targets)
+            case specs.Huber(delta=delta):
+                return F.huber_loss(outputs, targets, delta=delta)
+
+
+def build_loss(spec: specs.LossSpec, device: torch.device) -> Loss:
+    """The loss that a spec asks for."""
+    match spec:
+        case specs.CrossEntropy():
+            return CrossEntropyLoss(spec, device)
+        case specs.BinaryCrossEntropy():
+            return BinaryCrossEntropyLoss(spec, device)
+        case specs.MeanSquaredError() | specs.L1() | specs.Huber():
+            return RegressionLoss(spec)
+    raise AssertionError(f"no loss for {type(spec).__name__}")

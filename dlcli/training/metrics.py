@@ -1,0 +1,169 @@
+"""Metrics from sums that stay on the device: a confusion matrix, counts of labels, sums of errors."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from dlcli.config import training as specs
+
+
+class Metric(ABC):
+    """A number about all samples of a split, gathered batch by batch."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @abstractmethod
+    def update(self, outputs: Tensor, targets: Tensor) -> None:
+        """Takes one batch: the network's outputs and the targets."""
+
+    @abstractmethod
+    def value(self) -> float:
+        """The metric over all that was taken."""
+
+
+class ClassMetric(Metric):
+    """Accuracy, precision, recall and F1 from counts of each class.
+
+    Outputs are scores (batch, classes) with classes (batch,) as targets.
+    """
+
+    def __init__(self, spec: specs.MetricSpec, num_classes: int, device: torch.device) -> None:
+        super().__init__(spec.kind)
+        self._spec = spec
+        self._confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device)
+
+    def update(self, outputs: Tensor, targets: Tensor) -> None:
+        classes = len(self._confusion)
+        cells = targets * classes + outputs[:, :classes].argmax(dim=1)
+        self._confusion += torch.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+    def value(self) -> float:
+        confusion = self._confusion.cpu()
+        return _averaged(self._spec, confusion.diagonal(), confusion.sum(dim=0), confusion.sum(dim=1), int(confusion.sum()))
+
+
+class LabelMetric(Metric):
+    """The same for yes-or-no labels.
+
+    Outputs are scores (batch, labels), yes where above 0; targets are labels (batch, labels) or (batch,).
+    """
+
+    def __init__(self, spec: specs.MetricSpec, num_labels: int, device: torch.device) -> None:
+        super().__init__(spec.kind)
+        self._spec = spec
+        self._hits, self._called, self._of_it, self._right = torch.zeros(4, num_labels, dtype=torch.int64, device=device)
+        self._count = 0
+
+    def update(self, outputs: Tensor, targets: Tensor) -> None:
+        called, actual = outputs > 0, targets.reshape(outputs.shape) > 0.5
+        self._hits += (called & actual).sum(dim=0)
+        self._called += called.sum(dim=0)
+        self._of_it += actual.sum(dim=0)
+        self._right += (called == actual).sum(dim=0)
+        self._count += outputs.numel()
+
+    def value(self) -> float:
+        if isinstance(self._spec, specs.Accuracy):
+            return int(self._right.sum()) / self._count
+        return _averaged(self._spec, self._hits.cpu(), self._called.cpu(), self._of_it.cpu(), self._count)
+
+
+class TopKMetric(Metric):
+    """Share of samples whose class is among the k highest scores. Outputs (batch, classes), targets (batch,)."""
+
+    def __init__(self, spec: specs.TopK, device: torch.device) -> None:
+        super().__init__(spec.kind)
+        self._k = spec.k
+        self._hits = torch.zeros((), dtype=torch.int64, device=device)
+        self._count = 0
+
+    def update(self, outputs: Tensor, targets: Tensor) -> None:
+        best = outputs.topk(self._k, dim=1).indices
+        self._hits += (best == targets[:, None]).any(dim=1).sum()
+        self._count += len(targets)
+
+    def value(self) -> float:
+        return int(self._hits) / self._count
+
+
+class ErrorMetric(Metric):
+    """MAE, RMSE and R2 from sums. Outputs and targets are values (batch, targets)."""
+
+    def __init__(self, spec: specs.MetricSpec, num_targets: int, device: torch.device) -> None:
+        super().__init__(spec.kind)
+        precision = torch.float32 if device.type == "mps" else torch.float64
+        self._absolute, self._squared, self._mean, self._spread = torch.zeros(4, num_targets, dtype=precision, device=device)
+        self._count = 0
+
+    def update(self, outputs: Tensor, targets: Tensor) -> None:
+        errors, values = (outputs - targets).to(self._mean.dtype), targets.to(self._mean.dtype)
+        self._absolute += errors.abs().sum(dim=0)
+        self._squared += errors.square().sum(dim=0)
+        self._merge(values.mean(dim=0), (values - values.mean(dim=0)).square().sum(dim=0), len(targets))
+
+    def _merge(self, mean: Tensor, spread: Tensor, count: int) -> None:
+        """Puts two means and sums of squares together without losing digits (Chan et al., 1979)."""
+        total, shift = self._count + count, mean - self._mean
+        self._spread += spread + shift.square() * (self._count * count / total)
+        self._mean += shift * (count / total)
+        self._count = total
+
+    def value(self) -> float:
+        targets = len(self._squared)
+        if self.name == "mae":
+            return float(self._absolute.sum()) / (self._count * targets)
+        if self.name == "rmse":
+            return math.sqrt(float(self._squared.sum()) / (self._count * targets))
+        explained = 1 - self._squared / self._spread
+        constant = torch.where(self._squared == 0, 1.0, 0.0).to(explained.dtype)
+        return float(torch.where(self._spread > 0, explained, constant).mean())
+
+
+def _averaged(spec: specs.MetricSpec, hits: Tensor, called: Tensor, of_it: Tensor, count: int) -> float:
+    """One number from each class's hits, how often it was called and how many are of it."""
+    if isinstance(spec, specs.Accuracy):
+        return int(hits.sum()) / count
+    assert isinstance(spec, specs.Precision | specs.Recall | specs.F1)
+    if spec.average == "micro":
+        return float(_score(spec, hits.sum(), called.sum(), of_it.sum()))
+    scores = _score(spec, hits, called, of_it)
+    present = ((called + of_it) > 0).double() if spec.average == "macro" else of_it.double()
+    return float((scores * present).sum() / present.sum()) if present.sum() > 0 else 0.0
+
+
+def _score(spec: specs.MetricSpec, hits: Tensor, called: Tensor, of_it: Tensor) -> Tensor:
+    """Hits over calls, over the class's size, or over the mean of both; 0 where there are none."""
+    below = {"precision": called.double(), "recall": of_it.double(), "f1": (called + of_it) / 2}[spec.kind]
+    return torch.where(below > 0, hits / below, 0.0)
+
+
+def build_metrics(
+    metrics: Iterable[specs.MetricSpec], loss: specs.LossSpec, *, num_classes: int | None, num_targets: int | None, device: torch.device
+) -> list[Metric]:
+    """The metrics that a config asks for, empty.
+
+    Args:
+        metrics: which.
+        loss: tells whether classes, yes-or-no labels or values are judged.
+        num_classes: of the data, where it has classes.
+        num_targets: of the data, where it has values.
+        device: where the outputs are.
+    """
+    built: list[Metric] = []
+    for spec in metrics:
+        if spec.judges == "values":
+            built.append(ErrorMetric(spec, num_targets or 1, device))
+        elif isinstance(loss, specs.BinaryCrossEntropy):
+            built.append(LabelMetric(spec, num_targets or 1, device))
+        elif isinstance(spec, specs.TopK):
+            built.append(TopKMetric(spec, device))
+        else:
+            assert num_classes is not None
+            built.append(ClassMetric(spec, num_classes, device))
+    return built

@@ -1,0 +1,65 @@
+"""Observers that every run has: one that writes train.log, and one that passes on to several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from dlcli.training.progress import Observer, Progress
+
+
+class Observers:
+    """Passes on to each of several observers."""
+
+    def __init__(self, observers: Iterable[Observer]) -> None:
+        self._observers = tuple(observers)
+
+    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int) -> None:
+        for observer in self._observers:
+            observer.started(progress, epochs=epochs, steps_per_epoch=steps_per_epoch)
+
+    def stepped(self, progress: Progress, loss: Tensor) -> None:
+        for observer in self._observers:
+            observer.stepped(progress, loss)
+
+    def epoch_ended(self, record: dict[str, Any], *, is_best: bool) -> None:
+        for observer in self._observers:
+            observer.epoch_ended(record, is_best=is_best)
+
+    def notice(self, text: str) -> None:
+        for observer in self._observers:
+            observer.notice(text)
+
+
+class TextLog:
+    """Writes train.log: one line an event, with the time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int) -> None:
+        if progress.step:
+            self.notice(f"going on after step {progress.step} (epoch {progress.epoch + 1} of {epochs})")
+        else:
+            self.notice(f"training {epochs} epochs of {steps_per_epoch} steps")
+
+    def stepped(self, progress: Progress, loss: Tensor) -> None:
+        """A step is too small an event for a log."""
+
+    def epoch_ended(self, record: dict[str, Any], *, is_best: bool) -> None:
+        self.notice(epoch_line(record, is_best=is_best))
+
+    def notice(self, text: str) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {text}\n")
+
+
+def epoch_line(record: dict[str, Any], *, is_best: bool) -> str:
+    """An epoch's record in one line."""
+    values = [f"{key} {value:.4f}" for key, value in record.items() if key.startswith(("train/", "valid/"))]
+    rate = f"{record['samples_per_second']:,.0f} samples/s"
+    return ", ".join([f"epoch {record['epoch']}: {values[0]}", *values[1:], rate]) + (" (best)" if is_best else "")

@@ -1,0 +1,157 @@
+"""Optimisers: from a spec and a network to torch's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from dlcli.config import training as specs
+from dlcli.errors import CheckpointError
+
+Groups = list[dict[str, Any]]
+Build = Callable[[Any, Groups], Optimizer]
+
+_NORMALISATIONS: Final = (
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+    nn.LayerNorm,
+    nn.GroupNorm,
+)
+
+
+class OptimiserSet:
+    """The optimisers of one network; with Muon there are two, otherwise one."""
+
+    def __init__(self, optimisers: list[Optimizer], parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
+        self._optimisers = optimisers
+        self._names = {parameter: name for name, parameter in parameters}
+
+    def zero_grad(self) -> None:
+        for optimiser in self._optimisers:
+            optimiser.zero_grad(set_to_none=True)
+
+    def step(self, learning_rate: float) -> None:
+        """Changes all weights once, at this rate."""
+        for optimiser in self._optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate
+            optimiser.step()
+
+    def state(self) -> dict[str, Tensor]:
+        """What the optimisers remember, as `PARAMETER/NAME` -> tensor."""
+        return {
+            f"{self._names[parameter]}/{key}": torch.as_tensor(value)
+            for optimiser in self._optimisers
+            for parameter, values in optimiser.state.items()
+            for key, value in values.items()
+            if value is not None
+        }
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Takes back what `state` gave.
+
+        Raises:
+            CheckpointError: it is of another network.
+        """
+        by_parameter: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in state.items():
+            parameter, _, key = name.rpartition("/")
+            by_parameter.setdefault(parameter, {})[key] = tensor
+        unknown = by_parameter.keys() - set(self._names.values())
+        if unknown:
+            raise CheckpointError(f"the optimiser's state is of another network: it has `{min(unknown)}`")
+        for optimiser in self._optimisers:
+            ordered = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+            known = {index: by_parameter.get(self._names[parameter]) for index, parameter in enumerate(ordered)}
+            numbered = {index: values for index, values in known.items() if values is not None}
+            optimiser.load_state_dict({"state": numbered, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def build_optimisers(spec: specs.OptimizerSpec, network: nn.Module) -> OptimiserSet:
+    """The optimisers that a spec asks for, over all of the network's parameters."""
+    named = list(network.named_parameters())
+    if isinstance(spec, specs.Muon):
+        return OptimiserSet(_muon(spec, network), named)
+    return OptimiserSet([_BUILDERS[type(spec)](spec, parameter_groups(spec, network, named))], named)
+
+
+def parameter_groups(spec: specs.OptimizerSpec, network: nn.Module, named: Iterable[tuple[str, nn.Parameter]]) -> Groups:
+    """The parameters in one group, or in two where biases and norms are spared from weight decay."""
+    spared = set() if spec.decay_biases_and_norms else _biases_and_norms(network)
+    groups = [
+        {"params": [parameter for name, parameter in named if name not in spared], "weight_decay": spec.weight_decay},
+        {"params": [parameter for name, parameter in named if name in spared], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def _biases_and_norms(network: nn.Module) -> set[str]:
+    spared = set()
+    for prefix, module in network.named_modules():
+        for name, _ in module.named_parameters(recurse=False):
+            if "bias" in name or isinstance(module, _NORMALISATIONS):
+                spared.add(f"{prefix}.{name}" if prefix else name)
+    return spared
+
+
+def _fused(groups: Groups) -> bool:
+    """Whether torch's fused kernels take these parameters."""
+    return all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for group in groups for p in group["params"])
+
+
+_BUILDERS: Final[Mapping[type[specs.OptimizerSpec], Build]] = {
+    specs.Sgd: lambda spec, groups: torch.optim.SGD(
+        groups,
+        lr=spec.lr,
+        momentum=spec.momentum,
+        dampening=spec.dampening,
+        nesterov=spec.nesterov,
+        fused=_fused(groups),
+    ),
+    specs.Adam: lambda spec, groups: torch.optim.Adam(
+        groups, lr=spec.lr, betas=spec.betas, eps=spec.eps, amsgrad=spec.amsgrad, fused=_fused(groups)
+    ),
+    specs.AdamW: lambda spec, groups: torch.optim.AdamW(
+        groups, lr=spec.lr, betas=spec.betas, eps=spec.eps, amsgrad=spec.amsgrad, fused=_fused(groups)
+    ),
+    specs.NAdam: lambda spec, groups: torch.optim.NAdam(
+        groups, lr=spec.lr, betas=spec.betas, eps=spec.eps, momentum_decay=spec.momentum_decay
+    ),
+    specs.RAdam: lambda spec, groups: torch.optim.RAdam(groups, lr=spec.lr, betas=spec.betas, eps=spec.eps),
+    specs.RmsProp: lambda spec, groups: torch.optim.RMSprop(
+        groups, lr=spec.lr, alpha=spec.alpha, eps=spec.eps, momentum=spec.momentum, centered=spec.centered
+    ),
+    specs.Adagrad: lambda spec, groups: torch.optim.Adagrad(
+        groups, lr=spec.lr, lr_decay=spec.lr_decay, eps=spec.eps, fused=_fused(groups)
+    ),
+    specs.Adadelta: lambda spec, groups: torch.optim.Adadelta(groups, lr=spec.lr, rho=spec.rho, eps=spec.eps),
+}
+
+
+def _muon(spec: specs.Muon, network: nn.Module) -> list[Optimizer]:
+    """Muon for the matrices between the first and the last layer; AdamW for everything else."""
+    named = list(network.named_parameters())
+    weights = [name for name, parameter in named if parameter.ndim > 1]
+    outer = {weights[0], weights[-1]} if weights else set()
+    hidden = [(name, p) for name, p in named if p.ndim == 2 and name not in outer]
+    rest = [(name, p) for name, p in named if not (p.ndim == 2 and name not in outer)]
+    optimisers: list[Optimizer] = []
+    if hidden:
+        optimisers.append(
+            torch.optim.Muon(
+                parameter_groups(spec, network, hidden),
+                lr=spec.lr,
+                momentum=spec.momentum,
+                nesterov=spec.nesterov,
+                ns_steps=spec.ns_steps,
+                adjust_lr_fn="match_rms_adamw",
+            )
+        )
+    if rest:
+        groups = parameter_groups(spec, network, rest)
+        optimisers.append(torch.optim.AdamW(groups, lr=spec.lr, betas=tuple(spec.betas), fused=_fused(groups)))
+    return optimisers

@@ -1,0 +1,223 @@
+"""One training: what a step does, what is saved of it and how it is taken up again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from dlcli.config.training import TrainSpec
+from dlcli.data.batches import Batch, Batches
+from dlcli.data.dataset import Dataset
+from dlcli.data.preprocessing import Preprocessing
+from dlcli.errors import CheckpointError, DivergedError
+from dlcli.runtime.seed import random_state, restore_random_state
+from dlcli.training.averaging import WeightAverage
+from dlcli.training.checkpoint import Checkpoint, save_checkpoint
+from dlcli.training.evaluation import evaluate, evaluation_batches
+from dlcli.training.losses import build_loss
+from dlcli.training.optimisers import build_optimisers
+from dlcli.training.progress import Progress
+from dlcli.training.schedules import Schedule
+
+_CHECK_EVERY: Final = 32
+"""Steps after which losses are looked at: looking waits for the device."""
+
+
+class Trainer:
+    """A network with all that changes it.
+
+    Args:
+        network: on the device.
+        dataset: its splits on the device.
+        preprocessing: from samples to the network's input.
+        spec: the config's `train`.
+        device: where everything is.
+    """
+
+    def __init__(
+        self, network: nn.Module, dataset: Dataset, preprocessing: Preprocessing, spec: TrainSpec, device: torch.device
+    ) -> None:
+        self.network = network
+        self.dataset = dataset
+        self.spec = spec
+        self.device = device
+        self.progress = Progress()
+        self.batches = Batches(dataset.train, preprocessing, spec.batch_size, seed=spec.seed, repeat=dataset.spec.repeat)
+        self.steps_per_epoch = math.ceil(len(self.batches) / spec.accumulate)
+        total_steps = min(spec.epochs * self.steps_per_epoch, spec.max_steps or math.inf)
+        self._loss = build_loss(spec.loss, device)
+        self._optimisers = build_optimisers(spec.optimizer, network)
+        self._schedule = Schedule(spec.schedule, spec.optimizer.lr, self.steps_per_epoch, int(total_steps))
+        self._average = WeightAverage(network, spec.ema.decay) if spec.ema else None
+        self._preprocessing = preprocessing
+        self._loss_sum = torch.zeros((), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
+        self._unchecked: list[Tensor] = []
+
+    @property
+    def judged_network(self) -> nn.Module:
+        """The network that is evaluated and kept: the moving average where there is one."""
+        return self._average.network if self._average else self.network
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        return self._schedule.rate(self.progress.step, self.progress.plateau)
+
+    def groups(self) -> Iterator[list[Batch]]:
+        """What is left of the epoch under way: for each step its batches."""
+        start = self.progress.step_in_epoch * self.spec.accumulate
+        batches = self.batches.epoch(self.progress.epoch, start)
+        while group := list(islice(batches, self.spec.accumulate)):
+            yield group
+
+    def step(self, group: list[Batch]) -> Tensor:
+        """Changes the weights once.
+
+        Args:
+            group: batches whose gradients are put together as those of one large batch.
+
+        Returns:
+            The mean loss before the change, a tensor of no axes on the device.
+        """
+        progress, clip = self.progress, self.spec.clip_gradients
+        self._optimisers.zero_grad()
+        loss = self._backward(group)
+        if clip is not None and clip.max_norm is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), clip.max_norm)
+        elif clip is not None and clip.max_value is not None:
+            nn.utils.clip_grad_value_(self.network.parameters(), clip.max_value)
+        self._optimisers.step(self.learning_rate)
+        if self._average is not None:
+            self._average.update(progress.step)
+        samples = sum(batch.size for batch in group)
+        self._loss_sum += loss * samples
+        progress.samples += samples
+        progress.step += 1
+        progress.step_in_epoch += 1
+        self._unchecked.append(loss)
+        if len(self._unchecked) >= _CHECK_EVERY:
+            self.check_losses()
+        return loss
+
+    def _backward(self, group: list[Batch]) -> Tensor:
+        if len(group) == 1:
+            loss = self._loss(self.network(group[0].inputs), group[0].targets)
+            loss.backward()
+            return loss.detach()
+        weights = [self._loss.weight(batch.targets) for batch in group]
+        total, mean = sum(weights), torch.zeros((), device=self.device)
+        for batch, weight in zip(group, weights, strict=True):
+            share = self._loss(self.network(batch.inputs), batch.targets) * (weight / total)
+            share.backward()
+            mean += share.detach()
+        return mean
+
+    def check_losses(self) -> None:
+        """Looks at the losses since the last look.
+
+        Raises:
+            DivergedError: one of them is NaN or infinite.
+        """
+        if not self._unchecked:
+            return
+        first = self.progress.step - len(self._unchecked) + 1
+        losses = torch.stack(self._unchecked).tolist()
+        self._unchecked.clear()
+        for step, loss in enumerate(losses, start=first):
+            if not math.isfinite(loss):
+                rate = self._schedule.rate(step - 1, self.progress.plateau)
+                raise DivergedError(
+                    f"the loss is {loss} at step {step} (epoch {self.progress.epoch + 1}, learning rate {rate:.3g})",
+                    help="lower train.optimizer.lr, or bound the gradients: --set train.clip_gradients=1",
+                )
+
+    def mean_loss(self) -> float:
+        """Of the epoch under way, so far."""
+        return float(self._loss_sum) / self.progress.samples
+
+    def evaluate(self, split: str) -> dict[str, float]:
+        """Loss and metrics of the judged network on a split that is there."""
+        batches = evaluation_batches(self.dataset, split, self._preprocessing, self.spec)
+        return evaluate(self.judged_network, batches, self.dataset, self.spec, self._loss, self.device)
+
+    def end_epoch(self, value: float) -> bool:
+        """Closes the epoch under way; whether its monitored value is the best so far."""
+        larger = self.dataset.valid is not None and self.spec.larger_is_better
+        stopping = self.spec.early_stopping
+        is_best = self.progress.end_epoch(value, larger_is_better=larger, min_delta=stopping.min_delta if stopping else 0.0)
+        self._loss_sum.zero_()
+        self._schedule.after_epoch(value, self.progress.plateau, larger_is_better=larger)
+        if self.progress.epoch >= self.spec.epochs:
+            self.progress.finished = "epochs"
+        elif self.spec.max_steps is not None and self.progress.step >= self.spec.max_steps:
+            self.progress.finished = "max_steps"
+        elif self.spec.max_time is not None and self.progress.elapsed_seconds >= self.spec.max_time:
+            self.progress.finished = "max_time"
+        elif stopping and self.progress.epochs_without_better >= stopping.patience:
+            self.progress.finished = "early_stopping"
+        return is_best
+
+    def save(self, folder: Path) -> Path:
+        """Writes a checkpoint of everything.
+
+        Raises:
+            DivergedError: a weight is NaN or infinite; nothing is written.
+        """
+        self.check_losses()
+        for name, tensor in self.network.state_dict().items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                message = f"`{name}` holds NaN or infinity after step {self.progress.step} (epoch {self.progress.epoch + 1})"
+                raise DivergedError(message, help="lower train.optimizer.lr, or bound the gradients: --set train.clip_gradients=1")
+        self.progress.loss_sum = float(self._loss_sum)
+        tensors = {
+            "model": self.network.state_dict(),
+            "optimizer": self._optimisers.state(),
+            "random": random_state(self.device),
+        }
+        if self._average is not None:
+            tensors["ema"] = self._average.network.state_dict()
+        return save_checkpoint(folder, self.progress.step, tensors, {"progress": self.progress.as_json()})
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Goes back to where a checkpoint was written.
+
+        Raises:
+            CheckpointError: it is of another network or training.
+        """
+        load_weights(self.network, checkpoint, checkpoint.tensors["model"])
+        if self._average is not None:
+            load_weights(self._average.network, checkpoint, checkpoint.weights)
+        try:
+            self.progress = Progress.from_json(checkpoint.state["progress"])
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(f"{checkpoint.path} does not say how far the training had come: {error}") from error
+        self._optimisers.load_state(checkpoint.tensors["optimizer"])
+        self._loss_sum.fill_(self.progress.loss_sum)
+        restore_random_state(checkpoint.tensors["random"], self.device)
+
+    def load_judged(self, checkpoint: Checkpoint) -> None:
+        """Puts the weights of a checkpoint into the judged network.
+
+        Raises:
+            CheckpointError: it is of another network.
+        """
+        load_weights(self.judged_network, checkpoint, checkpoint.weights)
+
+
+def load_weights(network: nn.Module, checkpoint: Checkpoint, weights: dict[str, Tensor]) -> None:
+    """Puts a checkpoint's weights into a network.
+
+    Raises:
+        CheckpointError: names or shapes differ.
+    """
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[2].strip() or str(error)
+        raise CheckpointError(f"{checkpoint.path} is of another network: {reason}", help="use the config that it was trained with") from error
