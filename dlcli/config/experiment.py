@@ -228,9 +228,10 @@ def _data_spec(composed: Mapping, variables: dict[str, object], report: Report) 
     node = composed.get("data")
     if node is None:
         return None
+    before = len(report.diagnostics)
     spec = read_choice(interpolate(node, variables, report), _DATA, report)
     assert spec is None or isinstance(spec, DataSpec)
-    return spec.inheriting() if spec else None
+    return spec.inheriting() if spec and len(report.diagnostics) == before else None
 
 
 def _unknown_facts() -> dict[str, object]:

@@ -118,18 +118,16 @@ class _GraphReader:
     def take(self, item: Node) -> None:
         """Reads one entry and infers its shape; reports what is wrong with it."""
         kind, fields, place = self._split(item)
-        spec_class = LAYERS.get(kind) if kind is not None else None
         if kind is None:
             self._define("", None, place)
             return
-        spec = None
+        spec_class = LAYERS.get(kind)
         if spec_class is None:
             self._report.error("unknown-layer", f"there is no layer `{kind}`", place, help=did_you_mean(kind, LAYERS))
-        else:
-            spec = read(fields, spec_class, kind, self._report)
+        spec = read(fields, spec_class, kind, self._report) if spec_class else None
+        number = self._next_number(kind)
         given = self._given_name(fields)
-        name = given or self._numbered(kind)
-        label = given or kind
+        name, label = given or f"{kind}_{number}", given or kind
         if spec is None:
             self._define(name, None, place, label)
             return
@@ -167,13 +165,13 @@ class _GraphReader:
             )
         return None, nothing, item.place
 
-    def _numbered(self, kind: str) -> str:
-        """A name from the layer's kind and its number among those of its kind that have no name of their own."""
+    def _next_number(self, kind: str) -> int:
+        """A layer's number among those of its kind; one that no name given above has taken."""
         number = self._counts.get(kind, 0) + 1
-        while (name := f"{kind}_{number}") in self._defined:
+        while f"{kind}_{number}" in self._defined:
             number += 1
         self._counts[kind] = number
-        return name
+        return number
 
     def _given_name(self, fields: Node) -> str | None:
         """What stands under `name`, if it can be one."""

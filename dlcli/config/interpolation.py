@@ -15,6 +15,7 @@ Number = int | float
 Names = Mapping[str, object]
 
 MAX_EXPRESSION: Final = 200
+MAX_PARENTHESES: Final = 20
 _LARGEST: Final = 10**18
 
 _REFERENCE: Final = re.compile(r"\$\{([^{}]*)\}")
@@ -73,7 +74,14 @@ def _substitute(text: str, names: Names) -> bool | int | float | str | None:
         return value
     if text.count("${") != len(_REFERENCE.findall(text)):
         raise ExpressionError("expression", "a `${` without its `}`")
-    return _REFERENCE.sub(lambda match: str(evaluate(match[1], names)), text)
+    return _REFERENCE.sub(lambda match: _written(evaluate(match[1], names)), text)
+
+
+def _written(value: object) -> str:
+    """A value inside a longer text, as YAML has it."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def evaluate(expression: str, names: Names) -> object:
@@ -111,6 +119,7 @@ class _Parser:
     names: Names
     text: str
     position: int = 0
+    depth: int = 0
 
     def sum(self) -> object:
         return self._chain(("+", "-"), self._product)
@@ -130,18 +139,26 @@ class _Parser:
         if symbol == "-":
             return self._calculated("*", -1, self._factor())
         if symbol == "(":
-            value = self.sum()
-            if self._next() != ")":
-                raise self.unexpected()
-            return value
+            return self._parenthesis()
         if symbol[:1].isdigit():
-            return float(symbol) if any(mark in symbol for mark in ".eE") else int(symbol)
+            return self._checked(float(symbol) if any(mark in symbol for mark in ".eE") else int(symbol))
         if symbol[:1].isalpha() or symbol[:1] == "_":
             if symbol not in self.names:
                 raise ExpressionError("unknown-name", f"nothing is named `{symbol}`", did_you_mean(symbol, self.names))
             return self.names[symbol]
         self.position -= 1
         raise self.unexpected()
+
+    def _parenthesis(self) -> object:
+        self.depth += 1
+        if self.depth > MAX_PARENTHESES:
+            raise ExpressionError("limit", f"`{self.text}` has more than {MAX_PARENTHESES} parentheses inside each other")
+        value = self.sum()
+        if self._next() != ")":
+            self.position -= 1
+            raise self.unexpected()
+        self.depth -= 1
+        return value
 
     def _next(self) -> str:
         if self.position >= len(self.tokens):
@@ -159,9 +176,12 @@ class _Parser:
             result = _OPERATIONS[operator](left, right)
         except ZeroDivisionError:
             raise ExpressionError("expression", f"`{self.text}` divides by zero") from None
-        if abs(result) > _LARGEST:
+        return self._checked(result)
+
+    def _checked(self, value: Number) -> Number:
+        if abs(value) > _LARGEST:
             raise ExpressionError("limit", f"`{self.text}` is larger than any size can be")
-        return result
+        return value
 
     def unexpected(self) -> ExpressionError:
         rest = self.tokens[self.position] if self.position < len(self.tokens) else "its end"

@@ -64,7 +64,7 @@ def parse(source: Source, report: Report) -> Node | None:
 def _report_character(source: Source, position: int, report: Report) -> None:
     before = source.text[:position]
     place = Place(source, before.count("\n") + 1, position - before.rfind("\n"))
-    message = f"the character {ascii(source.text[position])} is not allowed in YAML"
+    message = f"the character {source.text[position]!a} is not allowed in YAML"
     report.error("syntax", message, place, help="a config is a text in UTF-8")
 
 

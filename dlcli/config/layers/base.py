@@ -14,7 +14,7 @@ def _names(value: Any) -> Any:
     return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names), Field(min_length=1)]
 
 ANY_NUMBERS: tuple[str, ...] = ()
 """For `accepts`: every layout but tokens."""
@@ -28,8 +28,8 @@ class LayerSpec(Spec):
     joins: ClassVar[bool] = False
     """Whether it reads several inputs."""
 
-    name: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    """Letters, digits and `_`: other layers' `from:` refers to it, and the weights are saved under it."""
+    name: str | None = Field(None, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
+    """A letter, then letters, digits and `_`: other layers' `from:` refers to it, and the weights are saved under it."""
     from_: Names | None = Field(None, alias="from")
     """The layer whose output is the input; without it, the entry above."""
 

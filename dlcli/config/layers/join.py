@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from dlcli.config.layers.base import LayerSpec, Names, resolved_axis
 from dlcli.config.shapes import Image, Sequence, Shape, ShapeError, Vector, channel_axis, from_sizes
 
+AtLeastTwoNames = Annotated[Names, Field(min_length=2)]
+
 
 class _Join(LayerSpec):
     main: ClassVar[str] = "from"
     joins: ClassVar[bool] = True
 
-    from_: Names = Field(alias="from", min_length=2)
+    from_: AtLeastTwoNames = Field(alias="from")
     """The names of at least two layers."""
 
 

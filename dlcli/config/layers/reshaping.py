@@ -6,7 +6,7 @@ from math import prod
 from typing import ClassVar, Literal
 
 from dlcli.config.layers.base import LayerSpec
-from dlcli.config.shapes import Shape, ShapeError, from_sizes, num_values
+from dlcli.config.shapes import Sequence, Shape, ShapeError, from_sizes, num_values
 from dlcli.config.values import Ints
 
 NewLayout = Literal["vector", "series", "image", "volume", "clip"]
@@ -28,8 +28,17 @@ class Flatten(LayerSpec):
         start, end = (dim + axes if dim < 0 else dim for dim in (self.start_dim, self.end_dim))
         if not 1 <= start <= end < axes:
             raise ShapeError(f"`flatten` joins axes {self.start_dim} to {self.end_dim}, and its input is {shape}")
-        sizes = shape.sizes
-        return from_sizes((*sizes[: start - 1], prod(sizes[start - 1 : end]), *sizes[end:]))
+        return _flattened(shape, start, end)
+
+
+def _flattened(shape: Shape, start: int, end: int) -> Shape:
+    """The shape with axes start to end joined, the batch being 0; a sequence whose time stays is still one."""
+    if start == end:
+        return shape
+    if isinstance(shape, Sequence) and start > 1:
+        return Sequence(shape.time, _flattened(shape.item, start - 1, end - 1))
+    sizes = shape.sizes
+    return from_sizes((*sizes[: start - 1], prod(sizes[start - 1 : end]), *sizes[end:]))
 
 
 class Reshape(LayerSpec):

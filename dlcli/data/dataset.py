@@ -1,0 +1,152 @@
+"""Data as tensors: read or replaced by its fallback, split, limited, resized, its normalisation measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlcli.config.data import DataSpec, ImageDataSpec, SplitSpec
+from dlcli.config.facts import DataFacts
+from dlcli.data import pictures
+from dlcli.data.catalogue import SOURCES
+from dlcli.data.directories import Directories
+from dlcli.data.normalisation import resolved_normalisation
+from dlcli.data.raw import DataUnavailableError, RawData, RawSplit
+from dlcli.data.splits import Indices, held_out, limited
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples and their answers.
+
+    Attributes:
+        inputs: as in `RawSplit`, the channels or features last.
+        targets: classes int64 (N,), or values float32 (N, K).
+    """
+
+    inputs: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def to(self, device: torch.device) -> Split:
+        """The same samples on a device."""
+        return Split(self.inputs.to(device), self.targets.to(device))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Splits and what is known of them.
+
+    Attributes:
+        spec: the source that was used, with nothing left open: it reads exactly this data again.
+        asked: the name of the source that the config asks for.
+        used: the name of the source that was used.
+        notice: what was said where the two differ.
+        facts: what a network has to know.
+        train: what weights are fitted to.
+        valid: what epochs are compared on.
+        test: read once, at the end.
+        class_names: what each class is called, where anything is known but its number.
+        origin: where the samples came from: a path, or "inside the package".
+    """
+
+    spec: DataSpec
+    asked: str
+    used: str
+    notice: str | None
+    facts: DataFacts
+    train: Split
+    valid: Split | None
+    test: Split
+    class_names: tuple[str, ...] | None
+    origin: str
+
+    def to(self, device: torch.device) -> Dataset:
+        """The same data with its splits on a device."""
+        valid = self.valid.to(device) if self.valid is not None else None
+        return replace(self, train=self.train.to(device), valid=valid, test=self.test.to(device))
+
+
+def open_dataset(
+    spec: DataSpec, directories: Directories, on_notice: Callable[[str], None], *, downloads: bool = True
+) -> Dataset:
+    """Reads the data that a config asks for, or its fallback where that can't be had.
+
+    Args:
+        spec: the config's `data`.
+        directories: where to look and where downloads go.
+        on_notice: takes the line that says that a fallback steps in.
+        downloads: whether data that is not on disk may be fetched.
+
+    Raises:
+        DataUnavailableError: the data can't be had, and there is no fallback.
+        DataError: the data is damaged or not what the config says, which no fallback hides.
+    """
+    asked, notices = spec.kind, []
+    while True:
+        try:
+            raw = SOURCES[type(spec)].read(spec, directories, downloads)
+            break
+        except DataUnavailableError as error:
+            if spec.fallback is None:
+                raise
+            notice = f"{spec.kind} can't be had here ({error.reason}); using {spec.fallback.kind} instead, as `fallback` says"
+            notices.append(notice)
+            on_notice(notice)
+            spec = spec.fallback
+    facts = SOURCES[type(spec)].facts(spec, directories)
+    train, valid, test = _splits(spec, raw, facts)
+    used = _settled(spec, raw, train)
+    return Dataset(
+        used, asked, spec.kind, "; ".join(notices) or None, facts, train, valid, test, raw.class_names, raw.origin
+    )
+
+
+def _settled(spec: DataSpec, raw: RawData, train: Split) -> DataSpec:
+    """The spec with what was found: the same numbers and the same place the next time."""
+    update: dict[str, object] = {"fallback": None, "normalize": resolved_normalisation(spec, train.inputs)}
+    if "path" in type(spec).model_fields:
+        update["path"] = raw.origin
+    return spec.model_copy(update=update)
+
+
+def _splits(spec: DataSpec, raw: RawData, facts: DataFacts) -> tuple[Split, Split | None, Split]:
+    """What the source has, and from its training samples what it does not have."""
+    classes = raw.train.targets if facts.num_classes is not None else None
+    left: Indices = np.arange(len(raw.train))
+    test, valid = raw.test, raw.valid
+    if test is None:
+        left, taken = held_out(spec.split, "test", classes, left)
+        test = raw.train.chosen(_limited(spec.split, "test", taken, spec.limit))
+    else:
+        test = _limited_split(spec, "test", test)
+    if valid is not None:
+        valid = _limited_split(spec, "valid", valid)
+    elif spec.split.valid > 0:
+        left, taken = held_out(spec.split, "valid", classes, left)
+        valid = raw.train.chosen(_limited(spec.split, "valid", taken, spec.limit))
+    train = raw.train.chosen(_limited(spec.split, "train", left, spec.limit))
+    return _tensors(spec, train), None if valid is None else _tensors(spec, valid), _tensors(spec, test)
+
+
+def _limited(split: SplitSpec, name: str, indices: Indices, limit: int | None) -> Indices:
+    chosen = limited(split, name, len(indices), limit)
+    return indices if chosen is None else indices[chosen]
+
+
+def _limited_split(spec: DataSpec, name: str, split: RawSplit) -> RawSplit:
+    chosen = limited(spec.split, name, len(split), spec.limit)
+    return split if chosen is None else split.chosen(chosen)
+
+
+def _tensors(spec: DataSpec, split: RawSplit) -> Split:
+    inputs = split.inputs
+    if isinstance(spec, ImageDataSpec) and spec.resize is not None:
+        inputs = pictures.resized(inputs, spec.resize)
+    return Split(torch.from_numpy(np.ascontiguousarray(inputs)), torch.from_numpy(np.ascontiguousarray(split.targets)))

@@ -1,0 +1,62 @@
+"""Where data is looked for, and where downloads go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlcli.errors import DataError
+
+
+@dataclass(frozen=True)
+class Directories:
+    """Folders by what they are for.
+
+    Attributes:
+        roots: where known data sets are looked for, the first that has one wins; the last is the person's cache.
+        cache: where downloads go.
+        beside: where the relative `path:` of a config is looked for too: the working directory and the config's folder.
+    """
+
+    roots: tuple[Path, ...]
+    cache: Path
+    beside: tuple[Path, ...] = ()
+
+    def candidates(self, path: str) -> tuple[Path, ...]:
+        """All the places that the `path:` of a config may mean, best first."""
+        given = Path(path).expanduser()
+        if given.is_absolute():
+            return (given,)
+        return tuple(folder / given for folder in _distinct([*self.roots[:-1], *self.beside, *self.roots[-1:]]))
+
+
+def search_directories(data_dir: Path | None, config_dir: Path | None) -> Directories:
+    """Where to look: `--data-dir`, `$DLCLI_DATA`, the working directory and the config's folder, `~/.cache/dlcli`.
+
+    Args:
+        data_dir: what the person gave.
+        config_dir: the folder of the config, where there is one.
+
+    Raises:
+        DataError: the person gave a folder that is not there.
+    """
+    if data_dir is not None and not data_dir.is_dir():
+        what = "is a file" if data_dir.exists() else "does not exist"
+        raise DataError(f"the data folder {data_dir} {what}", help="give a folder that is there, or leave --data-dir out")
+    given = [data_dir] if data_dir is not None else []
+    if variable := os.environ.get("DLCLI_DATA"):
+        given.append(Path(variable).expanduser())
+    roots = _distinct([*given, _user_cache()])
+    beside = [Path.cwd(), *([config_dir] if config_dir is not None else [])]
+    return Directories(roots, roots[0], _distinct(beside))
+
+
+def _user_cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path("~/.cache").expanduser()) / "dlcli"
+
+
+def _distinct(folders: Iterable[Path]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(folder.absolute() for folder in folders))

@@ -1,0 +1,96 @@
+"""Pictures as arrays: decoding files and changing sizes, with Pillow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from dlcli.data.raw import Array
+
+FORMATS: Final = ("PNG", "JPEG", "BMP", "WEBP")
+"""The decoders that are let near a file, whatever its name says."""
+
+SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+
+_GREY_MODES: Final = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N")
+_SIXTEEN_BIT_MODES: Final = _GREY_MODES[3:]
+_PILLOW_MODES: Final = {1: "L", 3: "RGB"}
+
+
+def is_grey(path: Path) -> bool:
+    """Whether a file holds one channel, or one and transparency; its pixels are not read."""
+    with Image.open(path, formats=FORMATS) as image:
+        return image.mode in _GREY_MODES
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Height and width of the picture in a file as a person sees it; its pixels are not read."""
+    with Image.open(path, formats=FORMATS) as image:
+        turned = image.getexif().get(_ORIENTATION, 1) >= _FIRST_SIDEWAYS
+        return (image.width, image.height) if turned else (image.height, image.width)
+
+
+_ORIENTATION: Final = 0x0112
+_FIRST_SIDEWAYS: Final = 5
+"""EXIF orientations 5 to 8 swap height and width."""
+
+
+def read_picture(path: Path, channels: int) -> NDArray[np.uint8]:
+    """Decodes a file.
+
+    Turned as its EXIF orientation says. 16-bit grey is scaled to 8 bits; what is transparent becomes black, like all that
+    is outside a picture.
+
+    Args:
+        path: PNG, JPEG, BMP or WebP.
+        channels: 1 for grey, 3 for colour.
+
+    Returns:
+        (H, W, channels).
+
+    Raises:
+        Exception: whatever Pillow raises for a file that is damaged or no picture.
+    """
+    with Image.open(path, formats=FORMATS) as opened:
+        image = ImageOps.exif_transpose(opened)
+        if image.mode in _SIXTEEN_BIT_MODES:
+            wide = np.asarray(image).astype(np.uint32).clip(0, 65535)
+            image = Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
+        elif image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+            black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+            image = Image.alpha_composite(black, image.convert("RGBA"))
+        mode = _PILLOW_MODES[channels]
+        pixels = np.asarray(image if image.mode == mode else image.convert("RGB").convert(mode))
+        return pixels.reshape(image.height, image.width, channels)
+
+
+def resized(images: Array, size: tuple[int, int]) -> Array:
+    """Images of another size, each new pixel the weighted mean of all old ones that it covers (antialiased bilinear).
+
+    Args:
+        images: uint8 or float32 (N, H, W, C).
+        size: new height and width.
+
+    Returns:
+        (N, H', W', C) of the same type.
+    """
+    if images.shape[1:3] == size:
+        return images
+    result = np.empty((len(images), *size, images.shape[3]), dtype=images.dtype)
+    for image, scaled in zip(images, result, strict=True):
+        scaled[:] = resized_picture(image, size)
+    return result
+
+
+def resized_picture(image: Array, size: tuple[int, int]) -> Array:
+    """One image (H, W, C) at another size; see `resized`."""
+    if image.dtype == np.uint8 and image.shape[2] in _PILLOW_MODES:
+        planes = [image.squeeze(2) if image.shape[2] == 1 else image]
+    else:
+        planes = [np.ascontiguousarray(image[:, :, channel]) for channel in range(image.shape[2])]
+    scaled = [np.asarray(Image.fromarray(plane).resize(size[::-1], Image.Resampling.BILINEAR)) for plane in planes]
+    return np.stack(scaled, axis=2) if scaled[0].ndim == 2 else scaled[0]

@@ -1,0 +1,67 @@
+"""What a source hands over: arrays as they were read, before splits, resizing and tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.errors import DataError
+
+Array = NDArray[Any]
+
+
+class DataUnavailableError(DataError):
+    """Data can't be had here: it is not on disk, and it can't be downloaded. The one error that a `fallback` answers.
+
+    Args:
+        what: the source or the path.
+        reason: why not, a clause without a full stop.
+        help: what would mend it.
+    """
+
+    def __init__(self, what: str, reason: str, *, help: str) -> None:
+        super().__init__(f"{what} can't be had here: {reason}", help=help)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class RawSplit:
+    """Samples and their answers.
+
+    Attributes:
+        inputs: the channels or features last: images uint8 or float32 (N, H, W, C), series float32 (N, T, F), vectors
+            float32 (N, F), tokens int64 (N, T), clips (N, T, H, W, C), volumes (N, D, H, W, C).
+        targets: classes int64 (N,), or values float32 (N, K).
+    """
+
+    inputs: Array
+    targets: Array
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def chosen(self, indices: NDArray[np.int64]) -> RawSplit:
+        """The samples at these places, copied."""
+        return RawSplit(self.inputs[indices], self.targets[indices])
+
+
+@dataclass(frozen=True)
+class RawData:
+    """All that a source has.
+
+    Attributes:
+        train: the training samples, from which the splits are taken that the source does not have.
+        valid: the source's own validation samples.
+        test: the source's own test samples.
+        class_names: what each class is called, where anything is known but its number.
+        origin: where the samples came from: a path, or "inside the package".
+    """
+
+    train: RawSplit
+    valid: RawSplit | None
+    test: RawSplit | None
+    class_names: tuple[str, ...] | None
+    origin: str
