@@ -21,7 +21,7 @@ from dlcli.models.network import build_network
 from dlcli.runtime.device import choose_device, device_title
 from dlcli.runtime.environment import environment, git_commit
 from dlcli.runtime.memory import keep_freed_memory, memory_errors
-from dlcli.runtime.seed import seed_everything
+from dlcli.runtime.seed import seeded
 from dlcli.runtime.signals import StopRequest, watching_signals
 from dlcli.training.checkpoint import load_checkpoint, load_newest, read_hint
 from dlcli.training.loop import fit, monitored
@@ -79,20 +79,33 @@ def train(request: TrainRequest) -> Run:
         experiment, dataset = open_experiment(
             config, request.overrides, request.data_dir, show.notice, downloads=request.downloads
         )
-        trainer = _trainer(experiment, dataset, device)
-        folder = old or _new_folder(request, config, experiment)
-        observer = Observers([*request.observers, TextLog(folder.log)])
-        record = _Record(folder, _first_record(request, trainer, experiment, old), time.perf_counter())
-        try:
-            if old:
-                _take_up(trainer, old, observer)
-            record.write(trainer, "running")
-            point_latest_at(folder)
-            fit(trainer, folder, observer, stop)
-            return Run(folder.path, _finish(trainer, folder, record, stop))
-        except BaseException as error:
-            record.fail(trainer, error)
-            raise
+        with seeded(experiment.train.seed, deterministic=experiment.train.deterministic):
+            trainer = _trainer(experiment, dataset, device)
+            folder = old or _new_folder(request, config, experiment)
+            record = _Record(folder, _first_record(request, trainer, experiment, old), time.perf_counter())
+            observer = Observers([*request.observers, TextLog(folder.log)])
+            try:
+                return _run(trainer, folder, record, observer, stop, resumed=old is not None)
+            except BaseException as error:
+                record.fail(trainer, error)
+                raise
+
+
+def _run(
+    trainer: Trainer, folder: RunFolder, record: _Record, observer: Observer, stop: StopRequest, *, resumed: bool
+) -> Run:
+    """Trains, and writes the record at the start and at the end."""
+    if resumed:
+        _take_up(trainer, folder, observer)
+    record.write(trainer, "running")
+    point_latest_at(folder)
+    fit(trainer, folder, observer, stop)
+    if trainer.progress.finished is None:
+        return Run(folder.path, record.write(trainer, "interrupted", exit_code=stop.exit_code))
+    best = read_hint(folder.checkpoints, "best")
+    if best is not None:
+        trainer.load_judged(load_checkpoint(best))
+    return Run(folder.path, record.write(trainer, "completed", exit_code=EXIT_OK, test=trainer.evaluate("test")))
 
 
 def _run_to_resume(request: TrainRequest, show: Observer) -> RunFolder:
@@ -110,7 +123,6 @@ def _run_to_resume(request: TrainRequest, show: Observer) -> RunFolder:
 
 def _trainer(experiment: Experiment, dataset: Dataset, device: torch.device) -> Trainer:
     spec = experiment.train
-    seed_everything(spec.seed, deterministic=spec.deterministic)
     network = build_network(experiment.graph, experiment.init).to(device)
     preprocessing = Preprocessing(dataset.spec, dataset.facts, seed=spec.seed).to(device)
     return Trainer(network, dataset.to(device), preprocessing, spec, device)
@@ -135,16 +147,6 @@ def _take_up(trainer: Trainer, folder: RunFolder, observer: Observer) -> None:
     spec = trainer.spec
     reopen(trainer.progress, epochs=spec.epochs, max_steps=spec.max_steps, max_time=spec.max_time)
     folder.forget_after(trainer.progress.step)
-
-
-def _finish(trainer: Trainer, folder: RunFolder, record: _Record, stop: StopRequest) -> dict[str, Any]:
-    """The last record of a run: judged on the test split if it is over, or ready to go on."""
-    if trainer.progress.finished is None:
-        return record.write(trainer, "interrupted", exit_code=stop.exit_code)
-    best = read_hint(folder.checkpoints, "best")
-    if best is not None:
-        trainer.load_judged(load_checkpoint(best))
-    return record.write(trainer, "completed", exit_code=EXIT_OK, test=trainer.evaluate("test"))
 
 
 class _Record:

@@ -10,10 +10,13 @@ from typing import Any, Final
 
 from dlcli.config import yaml_source
 from dlcli.config.diagnostics import Place, Report, Source, did_you_mean
-from dlcli.config.tree import Entry, Mapping, Node, Scalar, Sequence, describe
+from dlcli.config.tree import Entry, Mapping, Node, Scalar, Sequence, describe, shortened
 from dlcli.errors import UsageError
 
 MAX_EXTENDS: Final = 16
+MAX_BYTES: Final = 4 * yaml_source.MAX_CHARACTERS
+MAX_PATH: Final = 200
+"""Characters of a path that a message shows."""
 
 
 def load(config: str | Path | dict[str, Any], overrides: Iterable[str] = ()) -> Mapping:
@@ -28,7 +31,7 @@ def load(config: str | Path | dict[str, Any], overrides: Iterable[str] = ()) -> 
         ConfigError: the text has mistakes.
     """
     report = Report()
-    tree = _from_dict(config, report) if isinstance(config, dict) else _read_file(Path(config), report, ())
+    tree = _read_dict(config, report) if isinstance(config, dict) else _read_file(Path(config), report, ())
     report.raise_if_any()
     assert tree is not None
     for override in overrides:
@@ -37,45 +40,65 @@ def load(config: str | Path | dict[str, Any], overrides: Iterable[str] = ()) -> 
     return tree
 
 
-def _from_dict(config: dict[str, Any], report: Report) -> Mapping | None:
+def _read_dict(config: dict[str, Any], report: Report) -> Mapping | None:
     try:
         text = json.dumps(config, indent=2, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise UsageError(f"the config holds something that YAML can't: {error}", help="use plain values") from error
-    return _mapping(yaml_source.parse(Source("<dict>", text), report), report)
+    tree = _mapping(yaml_source.parse(Source("<dict>", text), report), report)
+    return _extended(tree, Path(), report, ()) if tree else None
 
 
 def _read_file(path: Path, report: Report, chain: tuple[Path, ...]) -> Mapping | None:
     tree = _mapping(yaml_source.parse(Source(str(path), _read_text(path)), report), report)
-    extended = tree.get("extends") if tree else None
-    if tree is None or extended is None:
+    return _extended(tree, path.parent, report, (*chain, path.resolve())) if tree else None
+
+
+def _extended(tree: Mapping, folder: Path, report: Report, chain: tuple[Path, ...]) -> Mapping:
+    """The tree on top of those that its `extends` names; `chain` are the files that led to it."""
+    extended = tree.get("extends")
+    if extended is None:
         return tree
     tree = tree.without("extends")
     for node in reversed(extended.items if isinstance(extended, Sequence) else (extended,)):
-        base = _read_base(node, path, report, (*chain, path.resolve()))
+        base = _read_base(node, folder, report, chain)
         if base is not None:
             tree = merge(base, tree)
     return tree
 
 
-def _read_base(node: Node, path: Path, report: Report, chain: tuple[Path, ...]) -> Mapping | None:
+def _read_base(node: Node, folder: Path, report: Report, chain: tuple[Path, ...]) -> Mapping | None:
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
         report.error("type", f"`extends` takes the path of a config, not {describe(node)}", node.place)
         return None
-    base = path.parent / node.value
-    if base.resolve() in chain or len(chain) > MAX_EXTENDS:
+    base = folder / node.value
+    if not _is_file(base):
+        message = f"there is no file {shortened(str(base), MAX_PATH)}"
+        report.error("extends", message, node.place, help=f"the path counts from the folder {folder}")
+        return None
+    if base.resolve() in chain:
         report.error("extends", f"{base} extends itself", node.place, help="remove one of the `extends`")
         return None
-    if not base.is_file():
-        help = f"the path counts from the folder of {path.name}"
-        report.error("extends", f"there is no file {base}", node.place, help=help)
+    if len(chain) > MAX_EXTENDS:
+        report.error("limit", f"more than {MAX_EXTENDS} files extend one another", node.place)
         return None
     return _read_file(base, report, chain)
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long, or with a NUL in it
+        return False
+
+
 def _read_text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise UsageError(f"{path} has more than {MAX_BYTES:,} bytes, and is no config")
+        return content.decode("utf-8-sig")
     except FileNotFoundError:
         nearby = sorted(file.name for file in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
         help = did_you_mean(path.name, nearby) if nearby else "give the path of a YAML file"
@@ -84,8 +107,8 @@ def _read_text(path: Path) -> str:
         raise UsageError(f"{path} is a folder, and a config is a file") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not a text file", help="a config is YAML, in UTF-8") from None
-    except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} can't be read: {getattr(error, 'strerror', error)}") from error
 
 
 def _mapping(tree: Node | None, report: Report) -> Mapping | None:
@@ -102,7 +125,8 @@ def merge(base: Mapping, over: Mapping) -> Mapping:
     A choice (`name:` and its fields) of another name replaces as a whole: the fields of one optimiser are not those
     of another.
     """
-    if _choice_name(over) is not None and _choice_name(over) != _choice_name(base):
+    names = (_choice_name(base), _choice_name(over))
+    if None not in names and names[0] != names[1]:
         return over
     merged = base
     for key, entry in over.entries.items():
@@ -120,22 +144,29 @@ def _choice_name(node: Mapping) -> object:
 
 
 def _apply(tree: Mapping, override: str, report: Report) -> Mapping:
-    path, equals, text = override.partition("=")
+    path, equals, _ = override.partition("=")
     steps = path.strip().split(".")
     if not equals or not all(steps):
         raise UsageError(f"`--set {override}` is not of the form a.b.c=value", help="for example --set train.epochs=5")
+    if steps[0] == "extends":
+        raise UsageError("`--set` can't change `extends`", help="a config says itself what it extends")
     source = Source(f"--set {path.strip()}", override)
-    offset = len(path) + 1
-    value = (
-        yaml_source.parse(Source(source.name, " " * offset + text), report)
-        if text.strip()
-        else Scalar(None, Place(source, 1, offset + 1))
-    )
+    value = _override_value(source, len(path) + 1, report)
     if value is None:
         return tree
-    changed = _set(tree, steps, Entry(Place(source, 1, 1, len(path)), _relocated(value, source)), report)
+    changed = _set(tree, steps, Entry(Place(source, 1, 1, len(path)), value), report)
     assert isinstance(changed, Mapping)
     return changed
+
+
+def _override_value(source: Source, start: int, report: Report) -> Node | None:
+    """What stands from column `start` on, read as YAML with the places of the whole override."""
+    if not source.text[start:].strip():
+        return Scalar(None, Place(source, 1, start + 1))
+    own = Report()
+    value = yaml_source.parse(Source(source.name, " " * start + source.text[start:]), own)
+    report.diagnostics += [replace(mistake, place=replace(mistake.place, source=source)) for mistake in own.diagnostics]
+    return _relocated(value, source) if value is not None else None
 
 
 def _relocated(node: Node, source: Source) -> Node:
@@ -159,10 +190,7 @@ def _set(node: Node, steps: list[str], new: Entry, report: Report) -> Node:
     if isinstance(node, Sequence):
         return _set_item(node, step, rest, new, report)
     if isinstance(node, Scalar):
-        if isinstance(node.value, str):  # the short form of a choice: `adam` is `{name: adam}`
-            node = Mapping({"name": Entry(node.place, node)}, node.place)
-        else:
-            node = Mapping({}, new.key_place)
+        node = Mapping({}, node.place, short=node if node.value is not None else None)
     old = node.get(step)
     inner = old if old is not None else Mapping({}, new.key_place)
     key_place = node.entries[step].key_place if old is not None else new.key_place
@@ -170,11 +198,8 @@ def _set(node: Node, steps: list[str], new: Entry, report: Report) -> Node:
 
 
 def _set_item(node: Sequence, step: str, rest: list[str], new: Entry, report: Report) -> Node:
-    names = {name: index for index, item in enumerate(node.items) for name in _names_of(item)}
-    index = int(step) if step.isdecimal() else names.get(step, -1)
-    if not 0 <= index < len(node.items):
-        help = f"the list has the entries 0 to {len(node.items) - 1}" if step.isdecimal() else did_you_mean(step, names)
-        report.error("unknown-name", f"there is no entry `{step}` in the list", new.key_place, help=help)
+    index = _index_of(step, node, new.key_place, report)
+    if index is None:
         return node
     item = node.items[index]
     if rest and isinstance(item, Scalar) and item.value == rest[0]:  # the short form of a layer: `relu` is `{relu: {}}`
@@ -191,6 +216,28 @@ def _set_item(node: Sequence, step: str, rest: list[str], new: Entry, report: Re
     return replace(node, items=(*node.items[:index], changed, *node.items[index + 1 :]))
 
 
+def _index_of(step: str, node: Sequence, place: Place, report: Report) -> int | None:
+    """Which entry of a list `step` means: its index, or a name that only one entry has."""
+    if step.isdecimal():
+        if len(step) < 9 and int(step) < len(node.items):
+            return int(step)
+        last = f"the list has the entries 0 to {len(node.items) - 1}" if node.items else "the list is empty"
+        report.error("unknown-name", f"there is no entry {step} in the list", place, help=last)
+        return None
+    named = [_names_of(item) for item in node.items]
+    found = [index for index, names in enumerate(named) if step in names]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        message = f"{len(found)} entries of the list are called `{step}`"
+        help: str | None = "their indices: " + ", ".join(str(index) for index in found)
+    else:
+        message = f"there is no entry `{step}` in the list"
+        help = did_you_mean(step, {name for names in named for name in names})
+    report.error("unknown-name", message, place, help=help)
+    return None
+
+
 def _names_of(item: Node) -> list[str]:
     """The names by which an entry of a list can be reached: its `name:`, for a choice also its short form."""
     if isinstance(item, Scalar):
@@ -198,4 +245,7 @@ def _names_of(item: Node) -> list[str]:
     if not isinstance(item, Mapping):
         return []
     named = [item, *(entry.node for entry in item.entries.values() if isinstance(entry.node, Mapping))]
-    return [str(name) for mapping in named if (name := _choice_name(mapping)) is not None]
+    names: list[object] = [_choice_name(mapping) for mapping in named]
+    if item.short is not None:
+        names.append(item.short.value)
+    return [str(name) for name in names if name is not None]

@@ -157,6 +157,8 @@ def resolve(composed: Mapping, facts_of: Callable[[DataSpec], DataFacts]) -> Exp
     if graph and facts and train:
         _check_head(graph, facts, train, composed, report)
     report.raise_if_any()
+    if missing is not None:
+        raise missing
     assert data is not None
     assert facts is not None
     assert train is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from dlcli.config import tree
@@ -151,6 +151,8 @@ class _GraphReader:
         nothing = tree.Mapping({}, item.place)
         if isinstance(item, Scalar) and isinstance(item.value, str):
             return item.value, nothing, item.place
+        if isinstance(item, tree.Mapping) and item.short is not None and isinstance(item.short.value, str):
+            return item.short.value, replace(item, short=None), item.short.place
         if isinstance(item, tree.Mapping) and len(item.entries) == 1:
             kind, entry = next(iter(item.entries.items()))
             return kind, entry.node, entry.key_place

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dlcli.config.diagnostics import Report, did_you_mean
-from dlcli.config.tree import Entry, Node, Sequence
+from dlcli.config.tree import Entry, Node, Scalar, Sequence
 from dlcli.config.tree import Mapping as TreeMapping
 
 Number = int | float
@@ -55,7 +55,12 @@ def interpolate(node: Node, names: Names, report: Report) -> Node:
         return replace(node, items=tuple(interpolate(item, names, report) for item in node.items))
     if isinstance(node, TreeMapping):
         entries = {key: Entry(entry.key_place, interpolate(entry.node, names, report)) for key, entry in node.entries.items()}
-        return replace(node, entries=entries)
+        short = _interpolate_scalar(node.short, names, report) if node.short else None
+        return replace(node, entries=entries, short=short)
+    return _interpolate_scalar(node, names, report)
+
+
+def _interpolate_scalar(node: Scalar, names: Names, report: Report) -> Scalar:
     if not isinstance(node.value, str) or "${" not in node.value:
         return node
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -105,7 +105,7 @@ def read_choice(node: Node, choice: Choice, report: Report) -> Spec | None:
     name_node: Node | None = node
     fields = tree.Mapping({}, node.place)
     if isinstance(node, tree.Mapping):
-        name_node, fields = node.get("name"), node.without("name")
+        name_node, fields = node.get("name") or node.short, replace(node.without("name"), short=None)
     if name_node is None:
         report.error("missing-key", f"the {choice.what} has no `name`", node.place, help=one_of(specs))
         return None
@@ -124,6 +124,9 @@ def read_choice(node: Node, choice: Choice, report: Report) -> Spec | None:
 
 
 def _as_mapping(node: Node, spec_class: type[Spec], title: str, report: Report) -> tree.Mapping | None:
+    if isinstance(node, tree.Mapping) and node.short is not None:
+        mapping = _as_mapping(node.short, spec_class, title, report)
+        return replace(mapping, entries=mapping.entries | node.entries) if mapping else None
     if isinstance(node, tree.Mapping):
         return node
     if isinstance(node, Scalar) and node.value is None:
@@ -249,6 +252,11 @@ def _worded(details: ErrorDetails, subject: str) -> tuple[str, str]:
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
         return "range", f"{subject} must be {words} {context[bound]}, not {details['input']}"
+    if kind in ("too_short", "too_long"):
+        bound = f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
+        return "range", f"{subject} must have {bound} entries, not {context['actual_length']}"
+    if kind == "string_pattern_mismatch":
+        return "value", f"{subject} can't be {found}"
     if kind == "literal_error":
         return "unknown-name", f"{subject} must be {context['expected']}, not {found}"
     if kind == "value_error":

@@ -41,6 +41,8 @@ class Mapping:
 
     entries: dict[str, Entry]
     place: Place
+    short: Scalar | None = None
+    """The short form that stood here before `--set` added fields to it: `64` of `linear: 64`, `adam` of `optimizer: adam`."""
 
     def get(self, key: str) -> Node | None:
         entry = self.entries.get(key)

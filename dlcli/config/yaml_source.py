@@ -71,7 +71,9 @@ def _report_character(source: Source, position: int, report: Report) -> None:
 def _syntax_diagnostic(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    text = source.lines[line - 1] if line <= len(source.lines) else ""
+    if line > len(source.lines):  # the end of the text is shown where its last line ends
+        line, column = len(source.lines), len(source.lines[-1]) + 1
+    text = source.lines[line - 1]
     message = str(error.problem or error.context or "not YAML")
     help = None
     if "\t" in text[: column + 1]:

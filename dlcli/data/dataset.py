@@ -103,9 +103,7 @@ def open_dataset(
     facts = SOURCES[type(spec)].facts(spec, directories)
     train, valid, test = _splits(spec, raw, facts)
     used = _settled(spec, raw, train)
-    return Dataset(
-        used, asked, spec.kind, "; ".join(notices) or None, facts, train, valid, test, raw.class_names, raw.origin
-    )
+    return Dataset(used, asked, spec.kind, "; ".join(notices) or None, facts, train, valid, test, raw.class_names, raw.origin)
 
 
 def _settled(spec: DataSpec, raw: RawData, train: Split) -> DataSpec:

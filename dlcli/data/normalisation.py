@@ -53,8 +53,8 @@ def _moments_of_bytes(values: Tensor) -> list[tuple[float, float]]:
     """Mean and standard deviation of each channel in units of 255, from exact sums: no rounding depends on the order."""
     counts = torch.zeros(values.shape[1], 256, dtype=torch.int64)
     for chunk in values.split(max(1, _CHUNK // values.shape[1])):
-        for channel, count in enumerate(counts):
-            count += torch.bincount(chunk[:, channel], minlength=256)
+        for channel, of_channel in enumerate(counts):
+            of_channel.add_(torch.bincount(chunk[:, channel], minlength=256))
     levels = torch.arange(256)
     moments = []
     for count in counts:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from dlcli.data.raw import Array
 
@@ -21,6 +22,19 @@ _SIXTEEN_BIT_MODES: Final = _GREY_MODES[3:]
 _PILLOW_MODES: Final = {1: "L", 3: "RGB"}
 
 
+_ORIENTATION: Final = 0x0112
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What brings a picture upright, by its EXIF orientation; 1 is upright."""
+
+
 def is_grey(path: Path) -> bool:
     """Whether a file holds one channel, or one and transparency; its pixels are not read."""
     with Image.open(path, formats=FORMATS) as image:
@@ -28,15 +42,9 @@ def is_grey(path: Path) -> bool:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Height and width of the picture in a file as a person sees it; its pixels are not read."""
+    """Height and width of the picture in a file when it is upright; its pixels are not read."""
     with Image.open(path, formats=FORMATS) as image:
-        turned = image.getexif().get(_ORIENTATION, 1) >= _FIRST_SIDEWAYS
-        return (image.width, image.height) if turned else (image.height, image.width)
-
-
-_ORIENTATION: Final = 0x0112
-_FIRST_SIDEWAYS: Final = 5
-"""EXIF orientations 5 to 8 swap height and width."""
+        return (image.width, image.height) if _orientation(image) >= 5 else (image.height, image.width)
 
 
 def read_picture(path: Path, channels: int) -> NDArray[np.uint8]:
@@ -56,7 +64,8 @@ def read_picture(path: Path, channels: int) -> NDArray[np.uint8]:
         Exception: whatever Pillow raises for a file that is damaged or no picture.
     """
     with Image.open(path, formats=FORMATS) as opened:
-        image = ImageOps.exif_transpose(opened)
+        turn = _TURNS.get(_orientation(opened))
+        image = opened if turn is None else opened.transpose(turn)
         if image.mode in _SIXTEEN_BIT_MODES:
             wide = np.asarray(image).astype(np.uint32).clip(0, 65535)
             image = Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
@@ -94,3 +103,11 @@ def resized_picture(image: Array, size: tuple[int, int]) -> Array:
         planes = [np.ascontiguousarray(image[:, :, channel]) for channel in range(image.shape[2])]
     scaled = [np.asarray(Image.fromarray(plane).resize(size[::-1], Image.Resampling.BILINEAR)) for plane in planes]
     return np.stack(scaled, axis=2) if scaled[0].ndim == 2 else scaled[0]
+
+
+def _orientation(image: Image.Image) -> int:
+    """1 to 8; 1 also where the EXIF data is damaged, which says nothing of the pixels."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        return 1

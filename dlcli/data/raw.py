@@ -22,7 +22,7 @@ class DataUnavailableError(DataError):
         help: what would mend it.
     """
 
-    def __init__(self, what: str, reason: str, *, help: str) -> None:
+    def __init__(self, what: str, reason: str, *, help: str | None) -> None:
         super().__init__(f"{what} can't be had here: {reason}", help=help)
         self.reason = reason
 

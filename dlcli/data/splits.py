@@ -78,4 +78,5 @@ def _quotas(sizes: Indices, total: int) -> Indices:
     quotas = np.floor(exact).astype(np.int64)
     largest = np.argsort(quotas - exact, kind="stable")
     quotas[largest[: total - quotas.sum()]] += 1
-    return np.minimum(quotas, np.maximum(sizes - 1, 0))
+    limited: Indices = np.minimum(quotas, np.maximum(sizes - 1, 0))
+    return limited

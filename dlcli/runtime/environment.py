@@ -24,7 +24,9 @@ def environment(device: torch.device) -> dict[str, Any]:
         "numpy": _version("numpy"),
         "platform": platform.platform(),
         "threads": torch.get_num_threads(),
-        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine(),
+        "device_name": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else platform.processor() or platform.machine(),
         "command": sys.argv,
     }
 

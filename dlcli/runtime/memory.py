@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from dlcli.errors import ResourceError
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 _LARGEST: Final = 2**31 - 1
+_OUT_OF_MEMORY: Final = re.compile(r"can't allocate memory|out of memory|not enough memory|(?:CUBLAS|CUDNN)_STATUS_ALLOC_FAILED")
+"""What the allocators of torch, CUDA, MPS and of CUDA's libraries say, where torch has no class of its own for it."""
 
 
 def keep_freed_memory() -> bool:
@@ -53,4 +56,4 @@ def memory_errors() -> Iterator[None]:
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError) or _OUT_OF_MEMORY.search(str(error)) is not None

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 
-def seed_everything(seed: int, *, deterministic: bool) -> None:
-    """Starts torch's generators on all devices.
+@contextmanager
+def seeded(seed: int, *, deterministic: bool) -> Iterator[None]:
+    """Starts torch's generators on all devices; settings of the process are put back at the end.
 
     Args:
         seed: of weights and dropout; order and augmentation are functions of it on their own.
         deterministic: whether operations that can give other bits each time are refused.
     """
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
     torch.manual_seed(seed)
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False
-    torch.use_deterministic_algorithms(deterministic)
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:

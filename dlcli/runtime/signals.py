@@ -40,7 +40,7 @@ def watching_signals() -> Iterator[StopRequest]:
         yield request
         return
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, _: FrameType | None) -> None:
         if request.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         request.signal = signal.Signals(number)
@@ -50,4 +50,4 @@ def watching_signals() -> Iterator[StopRequest]:
         yield request
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not set by Python

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -28,6 +29,8 @@ MANIFEST: Final = "MANIFEST.json"
 STATE: Final = "state.json"
 
 _NAME: Final = re.compile(r"step-(\d{8,})(?:\.(\d+))?")
+_LEFTOVER: Final = re.compile(rf"\.{_NAME.pattern}\.\d+\.(?:tmp|old)")
+_FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 Tensors = Mapping[str, Tensor]
 
@@ -67,13 +70,16 @@ def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensors], sta
     Raises:
         ResourceError: it can't be written; nothing of it is left behind.
     """
-    contents = {f"{name}.safetensors": save({key: _plain(value) for key, value in values.items()}) for name, values in tensors.items()}
+    contents = {
+        f"{name}.safetensors": save({key: _plain(value) for key, value in values.items()}) for name, values in tensors.items()
+    }
     contents[STATE] = json.dumps(state, indent=1).encode()
     files = {name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in contents.items()}
     contents[MANIFEST] = json.dumps({"format": FORMAT, "step": step, "files": files}, indent=1).encode()
     target = _free_name(folder, step)
     temporary = folder / f".{target.name}.{os.getpid()}.tmp"
     with disk_errors(target):
+        shutil.rmtree(temporary, ignore_errors=True)  # of a killed process that had the same number
         try:
             temporary.mkdir(parents=True)
             for name, content in contents.items():
@@ -87,7 +93,8 @@ def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensors], sta
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    return tensor.detach().cpu().contiguous()
+    """A copy of its own: what shares memory, as tied weights do, safetensors refuses."""
+    return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
 
 
 def _free_name(folder: Path, step: int) -> Path:
@@ -105,6 +112,13 @@ def list_checkpoints(folder: Path) -> list[Path]:
         return []
     named = [(match, path) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name)) and path.is_dir()]
     return [path for match, path in sorted(named, key=lambda pair: (int(pair[0][1]), int(pair[0][2] or 0)))]
+
+
+def checkpoint_of_step(folder: Path, step: int) -> Path | None:
+    """The checkpoint that was written after a step; the last one where there are several."""
+    base = f"step-{step:08d}"
+    matching = [path for path in list_checkpoints(folder) if path.name == base or path.name.startswith(f"{base}.")]
+    return matching[-1] if matching else None
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -132,8 +146,8 @@ def _read_manifest(path: Path) -> dict[str, dict[str, Any]]:
             message = f"{path} has format {manifest['format']}, and this version of dlcli reads {FORMAT}"
             raise CheckpointError(message, help="use the version of dlcli that wrote it")
         files = manifest["files"]
-        safe = all(Path(name).name == name and {"bytes", "sha256"} <= entry.keys() for name, entry in files.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        safe = all(_FILE_NAME.fullmatch(name) and {"bytes", "sha256"} <= entry.keys() for name, entry in files.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path / MANIFEST} can't be read: {error}") from error
     if not safe:
         raise CheckpointError(f"{path / MANIFEST} names files that a checkpoint does not have")
@@ -169,7 +183,9 @@ def load_newest(folder: Path, on_notice: Callable[[str], None]) -> Checkpoint | 
             on_notice(f"{problem}; going back to {path.name}")
         return checkpoint
     if problems:
-        raise CheckpointError("no checkpoint verifies:\n  " + "\n  ".join(problems), help="restore the run from a copy, or train anew")
+        raise CheckpointError(
+            "no checkpoint verifies:\n  " + "\n  ".join(problems), help="restore the run from a copy, or train anew"
+        )
     return None
 
 
@@ -182,18 +198,29 @@ def read_hint(folder: Path, which: str) -> Path | None:
     """The checkpoint that the hint names, if it is there."""
     try:
         name = json.loads((folder / f"{which}.json").read_bytes())["checkpoint"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     known = {path.name: path for path in list_checkpoints(folder)}
     return known.get(name) if isinstance(name, str) else None
 
 
 def prune(folder: Path, keep: Iterable[Path], newest: int = 2) -> None:
-    """Removes all checkpoints but those to keep and the newest ones."""
+    """Removes all checkpoints but those to keep and the newest ones, and what killed processes left half done.
+
+    Raises:
+        ResourceError: one can't be removed.
+    """
     checkpoints = list_checkpoints(folder)
     kept = {*keep, *checkpoints[-newest:]}
+    _remove_leftovers(folder)
     for path in checkpoints:
         if path not in kept:
-            doomed = folder / f".{path.name}.{os.getpid()}.old"
-            path.rename(doomed)
-            shutil.rmtree(doomed, ignore_errors=True)
+            with disk_errors(path):
+                path.rename(folder / f".{path.name}.{os.getpid()}.old")
+    _remove_leftovers(folder)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    for path in folder.iterdir():
+        if _LEFTOVER.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)

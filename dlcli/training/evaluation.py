@@ -31,7 +31,9 @@ def evaluation_batches(dataset: Dataset, split: str, preprocessing: Preprocessin
     return Batches(samples, preprocessing, max(train.batch_size, LEAST_BATCH), seed=train.seed)
 
 
-def evaluate(network: nn.Module, batches: Batches, dataset: Dataset, train: TrainSpec, loss: Loss, device: torch.device) -> dict[str, float]:
+def evaluate(  # noqa: PLR0917 - its two callers hold each of these under the same name
+    network: nn.Module, batches: Batches, dataset: Dataset, train: TrainSpec, loss: Loss, device: torch.device
+) -> dict[str, float]:
     """Loss and metrics over all samples of a split.
 
     Args:

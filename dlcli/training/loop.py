@@ -9,10 +9,10 @@ from typing import Any
 
 from dlcli.errors import DivergedError
 from dlcli.runtime.signals import StopRequest
-from dlcli.training.checkpoint import prune, read_hint, write_hint
+from dlcli.training.checkpoint import checkpoint_of_step, prune, read_hint, write_hint
 from dlcli.training.progress import Observer
 from dlcli.training.run_folder import RunFolder
-from dlcli.training.trainer import Trainer
+from dlcli.training.trainer import LOWER_THE_RATE, Trainer
 
 
 def fit(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopRequest) -> None:
@@ -25,33 +25,35 @@ def fit(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopReque
         stop: read after each step.
 
     Raises:
-        DivergedError: a loss, a weight or the monitored value is NaN or infinite; what was saved before is untouched.
+        DivergedError: a loss, a weight or a metric is NaN or infinite; what was saved before is untouched.
+        ResourceError: the disk does not take a checkpoint or the log.
     """
     progress, spec = trainer.progress, trainer.spec
+    folder.forget_after(progress.epoch)
+    _point_best(trainer, folder.checkpoints)
+    if progress.finished is None and progress.step_in_epoch == 0:
+        progress.finished = trainer.why_over()
     observer.started(progress, epochs=spec.epochs, steps_per_epoch=trainer.steps_per_epoch)
     before = time.perf_counter() - progress.elapsed_seconds
     while progress.finished is None:
         trainer.network.train()
         start = time.perf_counter() - progress.epoch_seconds
-        rate = trainer.learning_rate
         for group in trainer.groups():
             loss = trainer.step(group)
             observer.stepped(progress, loss)
-            if stop.requested or progress.step == spec.max_steps:
+            if stop.requested or (spec.max_time is not None and time.perf_counter() - before >= spec.max_time):
                 break
-            if spec.max_time is not None and time.perf_counter() - before >= spec.max_time:
-                break
-        trainer.check_losses()
+        trainer.check()
         progress.epoch_seconds = time.perf_counter() - start
         progress.elapsed_seconds = time.perf_counter() - before
         if stop.requested:
             save(trainer, folder.checkpoints)
             return
-        record = _evaluated(trainer, rate)
+        record = _evaluated(trainer)
         is_best = trainer.end_epoch(record[monitored(trainer)])
         progress.elapsed_seconds = time.perf_counter() - before
         folder.append_metrics(record)
-        save(trainer, folder.checkpoints, is_best=is_best)
+        save(trainer, folder.checkpoints)
         observer.epoch_ended(record, is_best=is_best)
         if stop.requested:
             return
@@ -62,11 +64,11 @@ def monitored(trainer: Trainer) -> str:
     return f"valid/{trainer.spec.monitored}" if trainer.dataset.valid is not None else "train/loss"
 
 
-def _evaluated(trainer: Trainer, rate: float) -> dict[str, Any]:
+def _evaluated(trainer: Trainer) -> dict[str, Any]:
     """The line of the epoch under way in metrics.jsonl.
 
     Raises:
-        DivergedError: the monitored value is NaN or infinite.
+        DivergedError: a loss or a metric is NaN or infinite.
     """
     progress = trainer.progress
     record: dict[str, Any] = {
@@ -77,24 +79,28 @@ def _evaluated(trainer: Trainer, rate: float) -> dict[str, Any]:
     }
     if trainer.dataset.valid is not None:
         record |= {f"valid/{name}": value for name, value in trainer.evaluate("valid").items()}
-    record |= {
+    for key, value in record.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise DivergedError(f"{key} is {value} after epoch {progress.epoch + 1}", help=LOWER_THE_RATE)
+    return record | {
         "train_seconds": progress.epoch_seconds,
         "samples_per_second": progress.samples / progress.epoch_seconds,
-        "lr": rate,
+        "lr": trainer.first_learning_rate,
     }
-    value = record[monitored(trainer)]
-    if not math.isfinite(value):
-        help = "lower train.optimizer.lr, or bound the gradients: --set train.clip_gradients=1"
-        raise DivergedError(f"{monitored(trainer)} is {value} after epoch {progress.epoch + 1}", help=help)
-    return record
 
 
-def save(trainer: Trainer, folder: Path, *, is_best: bool = False) -> None:
-    """Writes a checkpoint, notes it as the last (and the best), and removes those that nobody needs any more."""
+def save(trainer: Trainer, folder: Path) -> None:
+    """Writes a checkpoint, notes it as the last, and removes those that nobody needs any more."""
     path = trainer.save(folder)
-    step = trainer.progress.step
-    if is_best:
-        write_hint(folder, "best", path, step)
-    write_hint(folder, "last", path, step)
-    best = read_hint(folder, "best")
+    write_hint(folder, "last", path, trainer.progress.step)
+    best = _point_best(trainer, folder)
     prune(folder, [best] if best else [])
+
+
+def _point_best(trainer: Trainer, folder: Path) -> Path | None:
+    """Notes which checkpoint is the best, if that is not noted yet: a kill can come between a save and its note."""
+    best = trainer.progress.best
+    path = checkpoint_of_step(folder, best.step) if best else None
+    if best and path and path != read_hint(folder, "best"):
+        write_hint(folder, "best", path, best.step)
+    return path

@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from dlcli.config import training as specs
 
@@ -33,7 +33,8 @@ class CrossEntropyLoss(Loss):
         self._class_weights = torch.tensor(spec.class_weights, device=device) if spec.class_weights is not None else None
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(outputs, targets, self._class_weights, label_smoothing=self._smoothing)
+        weights = self._class_weights.to(outputs.dtype) if self._class_weights is not None else None
+        return functional.cross_entropy(outputs, targets, weights, label_smoothing=self._smoothing)
 
     def weight(self, targets: Tensor) -> float | Tensor:
         return super().weight(targets) if self._class_weights is None else self._class_weights[targets].sum()
@@ -47,7 +48,7 @@ class BinaryCrossEntropyLoss(Loss):
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         labels = targets.reshape(outputs.shape).to(outputs.dtype)
-        return F.binary_cross_entropy_with_logits(outputs, labels, pos_weight=self._pos_weight)
+        return functional.binary_cross_entropy_with_logits(outputs, labels, pos_weight=self._pos_weight)
 
 
 class RegressionLoss(Loss):
@@ -59,11 +60,11 @@ class RegressionLoss(Loss):
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         match self._spec:
             case specs.MeanSquaredError():
-                return F.mse_loss(outputs, targets)
+                return functional.mse_loss(outputs, targets)
             case specs.L1():
-                return F.l1_loss(outputs, targets)
+                return functional.l1_loss(outputs, targets)
             case specs.Huber(delta=delta):
-                return F.huber_loss(outputs, targets, delta=delta)
+                return functional.huber_loss(outputs, targets, delta=delta)
 
 
 def build_loss(spec: specs.LossSpec, device: torch.device) -> Loss:

@@ -30,22 +30,25 @@ class Metric(ABC):
 class ClassMetric(Metric):
     """Accuracy, precision, recall and F1 from counts of each class.
 
-    Outputs are scores (batch, classes) with classes (batch,) as targets.
+    Outputs are scores (batch, classes) with classes (batch,) as targets. A network may have scores for more classes than
+    the data has: a sample that is called one of those is wrong.
     """
 
     def __init__(self, spec: specs.MetricSpec, num_classes: int, device: torch.device) -> None:
         super().__init__(spec.kind)
         self._spec = spec
-        self._confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device)
+        self._confusion = torch.zeros(num_classes, num_classes + 1, dtype=torch.int64, device=device)
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
         classes = len(self._confusion)
-        cells = targets * classes + outputs[:, :classes].argmax(dim=1)
-        self._confusion += torch.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+        cells = targets * (classes + 1) + outputs.argmax(dim=1).clamp(max=classes)
+        self._confusion += torch.bincount(cells, minlength=self._confusion.numel()).reshape(classes, classes + 1)
 
     def value(self) -> float:
         confusion = self._confusion.cpu()
-        return _averaged(self._spec, confusion.diagonal(), confusion.sum(dim=0), confusion.sum(dim=1), int(confusion.sum()))
+        called, of_it = confusion.sum(dim=0)[:-1], confusion.sum(dim=1)
+        seen = (called + of_it) > 0
+        return _averaged(self._spec, confusion.diagonal(), called, of_it, judged=seen, count=int(confusion.sum()))
 
 
 class LabelMetric(Metric):
@@ -71,7 +74,8 @@ class LabelMetric(Metric):
     def value(self) -> float:
         if isinstance(self._spec, specs.Accuracy):
             return int(self._right.sum()) / self._count
-        return _averaged(self._spec, self._hits.cpu(), self._called.cpu(), self._of_it.cpu(), self._count)
+        hits, called, of_it = self._hits.cpu(), self._called.cpu(), self._of_it.cpu()
+        return _averaged(self._spec, hits, called, of_it, judged=torch.ones_like(hits), count=self._count)
 
 
 class TopKMetric(Metric):
@@ -125,16 +129,26 @@ class ErrorMetric(Metric):
         return float(torch.where(self._spread > 0, explained, constant).mean())
 
 
-def _averaged(spec: specs.MetricSpec, hits: Tensor, called: Tensor, of_it: Tensor, count: int) -> float:
-    """One number from each class's hits, how often it was called and how many are of it."""
+def _averaged(spec: specs.MetricSpec, hits: Tensor, called: Tensor, of_it: Tensor, *, judged: Tensor, count: int) -> float:
+    """One number from counts of each class.
+
+    Args:
+        spec: which number.
+        hits: samples rightly called it.
+        called: samples called it.
+        of_it: samples that are of it.
+        judged: whether `macro` counts it. As in scikit-learn, a class that nothing is and nothing is called does not count,
+            and a label does.
+        count: samples, or samples times labels.
+    """
     if isinstance(spec, specs.Accuracy):
         return int(hits.sum()) / count
     assert isinstance(spec, specs.Precision | specs.Recall | specs.F1)
     if spec.average == "micro":
         return float(_score(spec, hits.sum(), called.sum(), of_it.sum()))
     scores = _score(spec, hits, called, of_it)
-    present = ((called + of_it) > 0).double() if spec.average == "macro" else of_it.double()
-    return float((scores * present).sum() / present.sum()) if present.sum() > 0 else 0.0
+    shares = judged.double() if spec.average == "macro" else of_it.double()
+    return float((scores * shares).sum() / shares.sum()) if shares.sum() > 0 else 0.0
 
 
 def _score(spec: specs.MetricSpec, hits: Tensor, called: Tensor, of_it: Tensor) -> Tensor:
@@ -144,7 +158,12 @@ def _score(spec: specs.MetricSpec, hits: Tensor, called: Tensor, of_it: Tensor) 
 
 
 def build_metrics(
-    metrics: Iterable[specs.MetricSpec], loss: specs.LossSpec, *, num_classes: int | None, num_targets: int | None, device: torch.device
+    metrics: Iterable[specs.MetricSpec],
+    loss: specs.LossSpec,
+    *,
+    num_classes: int | None,
+    num_targets: int | None,
+    device: torch.device,
 ) -> list[Metric]:
     """The metrics that a config asks for, empty.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from dlcli.runtime.durable_files import disk_errors
 from dlcli.training.progress import Observer, Progress
 
 
@@ -54,7 +55,7 @@ class TextLog:
         self.notice(epoch_line(record, is_best=is_best))
 
     def notice(self, text: str) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
+        with disk_errors(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {text}\n")
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dlcli.config import training as specs
-from dlcli.errors import CheckpointError
+from dlcli.errors import CheckpointError, UsageError
 
 Groups = list[dict[str, Any]]
 Build = Callable[[Any, Groups], Optimizer]
@@ -28,7 +28,7 @@ class OptimiserSet:
 
     def __init__(self, optimisers: list[Optimizer], parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
         self._optimisers = optimisers
-        self._names = {parameter: name for name, parameter in parameters}
+        self._names: dict[Tensor, str] = {parameter: name for name, parameter in parameters}
 
     def zero_grad(self) -> None:
         for optimiser in self._optimisers:
@@ -61,9 +61,15 @@ class OptimiserSet:
         for name, tensor in state.items():
             parameter, _, key = name.rpartition("/")
             by_parameter.setdefault(parameter, {})[key] = tensor
-        unknown = by_parameter.keys() - set(self._names.values())
-        if unknown:
-            raise CheckpointError(f"the optimiser's state is of another network: it has `{min(unknown)}`")
+        shapes = {name: parameter.shape for parameter, name in self._names.items()}
+        for name, values in by_parameter.items():
+            if name not in shapes:
+                raise CheckpointError(f"the optimiser's state is of another network: it has `{name}`")
+            for key, value in values.items():
+                if value.ndim > 0 and value.shape != shapes[name]:
+                    found, expected = tuple(value.shape), tuple(shapes[name])
+                    message = f"the optimiser's state is of another network: `{key}` of `{name}` is {found}, not {expected}"
+                    raise CheckpointError(message)
         for optimiser in self._optimisers:
             ordered = [parameter for group in optimiser.param_groups for parameter in group["params"]]
             known = {index: by_parameter.get(self._names[parameter]) for index, parameter in enumerate(ordered)}
@@ -72,8 +78,14 @@ class OptimiserSet:
 
 
 def build_optimisers(spec: specs.OptimizerSpec, network: nn.Module) -> OptimiserSet:
-    """The optimisers that a spec asks for, over all of the network's parameters."""
+    """The optimisers that a spec asks for, over all of the network's parameters.
+
+    Raises:
+        UsageError: there are none.
+    """
     named = list(network.named_parameters())
+    if not named:
+        raise UsageError("the network has no weights to train", help="add a layer that has some, for example `- linear: 10`")
     if isinstance(spec, specs.Muon):
         return OptimiserSet(_muon(spec, network), named)
     return OptimiserSet([_BUILDERS[type(spec)](spec, parameter_groups(spec, network, named))], named)
@@ -153,5 +165,5 @@ def _muon(spec: specs.Muon, network: nn.Module) -> list[Optimizer]:
         )
     if rest:
         groups = parameter_groups(spec, network, rest)
-        optimisers.append(torch.optim.AdamW(groups, lr=spec.lr, betas=tuple(spec.betas), fused=_fused(groups)))
+        optimisers.append(torch.optim.AdamW(groups, lr=spec.lr, betas=(spec.betas[0], spec.betas[1]), fused=_fused(groups)))
     return optimisers

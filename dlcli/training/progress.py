@@ -44,6 +44,9 @@ class Progress:
     """Seconds in all, evaluation and saving included, as `max_time` counts them."""
     best: Best | None = None
     epochs_without_better: int = 0
+    """As early stopping counts them."""
+    to_beat: float | None = None
+    """What an epoch has to be better than, by `min_delta`, for that count to start anew."""
     plateau: PlateauState = field(default_factory=PlateauState)
     finished: str | None = None
     """Why the training is over: epochs, max_steps, max_time or early_stopping."""
@@ -60,9 +63,10 @@ class Progress:
         """Closes the epoch under way.
 
         Args:
-            value: the monitored value.
+            value: the monitored value; NaN is never better.
             larger_is_better: which way is better.
-            min_delta: by how much a value has to be better to start the waiting of early stopping anew.
+            min_delta: by how much a value has to be better to start the waiting of early stopping anew. Small gains add
+                up: they are measured from the value that last did so.
 
         Returns:
             Whether it is the best epoch so far.
@@ -71,12 +75,22 @@ class Progress:
         self.train_seconds += self.epoch_seconds
         self.total_samples += self.samples
         self.step_in_epoch, self.samples, self.loss_sum, self.epoch_seconds = 0, 0, 0.0, 0.0
-        gain = math.inf if self.best is None else (value - self.best.value) * (1 if larger_is_better else -1)
-        self.epochs_without_better = 0 if gain > min_delta else self.epochs_without_better + 1
-        if gain <= 0:
+        self.epochs_without_better += 1
+        if _gain(value, self.to_beat, larger_is_better) > min_delta:
+            self.to_beat, self.epochs_without_better = value, 0
+        if _gain(value, self.best.value if self.best else None, larger_is_better) <= 0:
             return False
         self.best = Best(value, self.epoch, self.step)
         return True
+
+
+def _gain(value: float, old: float | None, larger_is_better: bool) -> float:
+    """How much better a value is than an old one; than none, infinitely."""
+    if math.isnan(value):
+        return -math.inf
+    if old is None:
+        return math.inf
+    return value - old if larger_is_better else old - value
 
 
 class Observer(Protocol):

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -78,16 +79,18 @@ class RunFolder:
         if not self._metrics.exists():
             return []
         events = []
-        for line in self._metrics.read_text(encoding="utf-8").splitlines():
+        for line in self._metrics.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 events.append(json.loads(line))
             except ValueError:
                 break
         return events
 
-    def forget_after(self, step: int) -> None:
-        """Drops what was logged after the step that a run goes on from: it will be logged again."""
-        events = [event for event in self.read_metrics() if event["step"] <= step]
+    def forget_after(self, epoch: int) -> None:
+        """Drops what was logged after the last epoch that a run goes on from: it will be logged again."""
+        if not self._metrics.exists():
+            return
+        events = [event for event in self.read_metrics() if event["epoch"] <= epoch]
         write_durably(self._metrics, "".join(json.dumps(event) + "\n" for event in events).encode())
         self._write_csv(events)
 
@@ -169,7 +172,7 @@ def find_run(run: str | Path | None, runs: Path) -> RunFolder:
     Raises:
         UsageError: there is no such run.
     """
-    found = sorted((path for path in runs.iterdir() if is_run(path)), key=started) if runs.is_dir() else []
+    found = _oldest_first(path for path in runs.iterdir() if is_run(path)) if runs.is_dir() else []
     if run is None or str(run) == LATEST:
         if not found:
             raise UsageError(f"there is no run in {runs}", help="train one: dlcli train configs/cnn.yaml")
@@ -187,9 +190,13 @@ def is_run(path: Path) -> bool:
     return path.is_dir() and path.name != LATEST and (path / "run.json").is_file()
 
 
-def started(path: Path) -> str:
-    """When a run was started, in a form that sorts."""
+def _oldest_first(paths: Iterable[Path]) -> list[Path]:
+    return sorted(paths, key=lambda path: (started(path), path.name))
+
+
+def started(path: Path) -> float:
+    """When a run was started, in seconds since 1970; 0 where its record does not say."""
     try:
-        return str(json.loads((path / "run.json").read_bytes()).get("started", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
+        return datetime.fromisoformat(json.loads((path / "run.json").read_bytes())["started"]).timestamp()
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0

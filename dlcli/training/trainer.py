@@ -28,6 +28,9 @@ from dlcli.training.schedules import Schedule
 _CHECK_EVERY: Final = 32
 """Steps after which losses are looked at: looking waits for the device."""
 
+LOWER_THE_RATE: Final = "lower train.optimizer.lr, or bound the gradients: --set train.clip_gradients=1"
+"""What to do when a training diverges."""
+
 
 class Trainer:
     """A network with all that changes it.
@@ -69,11 +72,17 @@ class Trainer:
         """Of the next step."""
         return self._schedule.rate(self.progress.step, self.progress.plateau)
 
+    @property
+    def first_learning_rate(self) -> float:
+        """Of the first step of the epoch under way."""
+        return self._schedule.rate(self.progress.step - self.progress.step_in_epoch, self.progress.plateau)
+
     def groups(self) -> Iterator[list[Batch]]:
-        """What is left of the epoch under way: for each step its batches."""
+        """What is left of the epoch under way, up to `max_steps`: for each step its batches."""
         start = self.progress.step_in_epoch * self.spec.accumulate
         batches = self.batches.epoch(self.progress.epoch, start)
-        while group := list(islice(batches, self.spec.accumulate)):
+        last = self.spec.max_steps or math.inf
+        while self.progress.step < last and (group := list(islice(batches, self.spec.accumulate))):
             yield group
 
     def step(self, group: list[Batch]) -> Tensor:
@@ -118,6 +127,18 @@ class Trainer:
             mean += share.detach()
         return mean
 
+    def check(self) -> None:
+        """Looks at the losses since the last look and at all weights.
+
+        Raises:
+            DivergedError: one of them is NaN or infinite.
+        """
+        self.check_losses()
+        for name, tensor in self.network.state_dict().items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                message = f"`{name}` holds NaN or infinity after step {self.progress.step} (epoch {self.progress.epoch + 1})"
+                raise DivergedError(message, help=LOWER_THE_RATE)
+
     def check_losses(self) -> None:
         """Looks at the losses since the last look.
 
@@ -134,7 +155,7 @@ class Trainer:
                 rate = self._schedule.rate(step - 1, self.progress.plateau)
                 raise DivergedError(
                     f"the loss is {loss} at step {step} (epoch {self.progress.epoch + 1}, learning rate {rate:.3g})",
-                    help="lower train.optimizer.lr, or bound the gradients: --set train.clip_gradients=1",
+                    help=LOWER_THE_RATE,
                 )
 
     def mean_loss(self) -> float:
@@ -147,33 +168,36 @@ class Trainer:
         return evaluate(self.judged_network, batches, self.dataset, self.spec, self._loss, self.device)
 
     def end_epoch(self, value: float) -> bool:
-        """Closes the epoch under way; whether its monitored value is the best so far."""
+        """Closes the epoch under way, and the training if that was the last; whether its monitored value is the best so far."""
         larger = self.dataset.valid is not None and self.spec.larger_is_better
         stopping = self.spec.early_stopping
         is_best = self.progress.end_epoch(value, larger_is_better=larger, min_delta=stopping.min_delta if stopping else 0.0)
         self._loss_sum.zero_()
         self._schedule.after_epoch(value, self.progress.plateau, larger_is_better=larger)
-        if self.progress.epoch >= self.spec.epochs:
-            self.progress.finished = "epochs"
-        elif self.spec.max_steps is not None and self.progress.step >= self.spec.max_steps:
-            self.progress.finished = "max_steps"
-        elif self.spec.max_time is not None and self.progress.elapsed_seconds >= self.spec.max_time:
-            self.progress.finished = "max_time"
-        elif stopping and self.progress.epochs_without_better >= stopping.patience:
-            self.progress.finished = "early_stopping"
+        self.progress.finished = self.why_over()
         return is_best
+
+    def why_over(self) -> str | None:
+        """Which limit the training has reached, between two epochs; None while it goes on."""
+        spec, progress = self.spec, self.progress
+        if progress.epoch >= spec.epochs:
+            return "epochs"
+        if spec.max_steps is not None and progress.step >= spec.max_steps:
+            return "max_steps"
+        if spec.max_time is not None and progress.elapsed_seconds >= spec.max_time:
+            return "max_time"
+        if spec.early_stopping and progress.epochs_without_better >= spec.early_stopping.patience:
+            return "early_stopping"
+        return None
 
     def save(self, folder: Path) -> Path:
         """Writes a checkpoint of everything.
 
         Raises:
-            DivergedError: a weight is NaN or infinite; nothing is written.
+            DivergedError: a loss or a weight is NaN or infinite; nothing is written.
+            ResourceError: the disk does not take it.
         """
-        self.check_losses()
-        for name, tensor in self.network.state_dict().items():
-            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-                message = f"`{name}` holds NaN or infinity after step {self.progress.step} (epoch {self.progress.epoch + 1})"
-                raise DivergedError(message, help="lower train.optimizer.lr, or bound the gradients: --set train.clip_gradients=1")
+        self.check()
         self.progress.loss_sum = float(self._loss_sum)
         tensors = {
             "model": self.network.state_dict(),
@@ -195,11 +219,12 @@ class Trainer:
             load_weights(self._average.network, checkpoint, checkpoint.weights)
         try:
             self.progress = Progress.from_json(checkpoint.state["progress"])
+            optimizer, random = checkpoint.tensors["optimizer"], checkpoint.tensors["random"]
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"{checkpoint.path} does not say how far the training had come: {error}") from error
-        self._optimisers.load_state(checkpoint.tensors["optimizer"])
+        self._optimisers.load_state(optimizer)
         self._loss_sum.fill_(self.progress.loss_sum)
-        restore_random_state(checkpoint.tensors["random"], self.device)
+        restore_random_state(random, self.device)
 
     def load_judged(self, checkpoint: Checkpoint) -> None:
         """Puts the weights of a checkpoint into the judged network.
@@ -220,4 +245,6 @@ def load_weights(network: nn.Module, checkpoint: Checkpoint, weights: dict[str, 
         network.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).partition("\n")[2].strip() or str(error)
-        raise CheckpointError(f"{checkpoint.path} is of another network: {reason}", help="use the config that it was trained with") from error
+        raise CheckpointError(
+            f"{checkpoint.path} is of another network: {reason}", help="use the config that it was trained with"
+        ) from error

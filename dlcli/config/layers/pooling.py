@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from dlcli.config.layers.base import LayerSpec
 from dlcli.config.layers.windows import checked, conv_size
-from dlcli.config.shapes import Shape, ShapeError, Vector, channels_of, window_sizes, with_channels
+from dlcli.config.shapes import Shape, ShapeError, Vector, Volume, channels_of, window_sizes, with_channels
 from dlcli.config.values import Pair, PairOrZero, Single, SingleOrZero, Triple, TripleOrZero
 
 _SERIES = ("series",)
@@ -21,7 +21,7 @@ class _Pool(LayerSpec):
     stride: tuple[int, ...] | None
     """Defaults to the kernel size: windows that touch and don't overlap."""
     padding: tuple[int, ...]
-    """At most half of the window."""
+    """At most half of the kernel."""
     ceil_mode: bool = False
     """Whether a window may reach over the end."""
 
@@ -29,10 +29,10 @@ class _Pool(LayerSpec):
         return (1,) * len(self.kernel_size)
 
     def output_shape(self, shape: Shape) -> Shape:
+        for pad, kernel in zip(self.padding, self.kernel_size, strict=True):
+            if pad > kernel // 2:
+                raise ShapeError(f"`padding` of `{self.kind}` is {pad}, more than half of its kernel of {kernel}")
         reach = tuple(d * (k - 1) + 1 for d, k in zip(self._dilation(), self.kernel_size, strict=True))
-        for pad, window in zip(self.padding, reach, strict=True):
-            if pad > window // 2:
-                raise ShapeError(f"`padding` of `{self.kind}` is {pad}, more than half of its window of {window}")
         stride = self.stride or self.kernel_size
         axes = zip(window_sizes(shape), self.kernel_size, stride, self.padding, self._dilation(), strict=True)
         sizes = (conv_size(*axis, ceil=self.ceil_mode) for axis in axes)
@@ -45,6 +45,16 @@ class _MaxPool(_Pool):
 
     def _dilation(self) -> tuple[int, ...]:
         return self.dilation
+
+    def output_shape(self, shape: Shape) -> Shape:
+        output = super().output_shape(shape)
+        axes = zip(window_sizes(shape), window_sizes(output), self.stride or self.kernel_size, strict=True)
+        for (size, count, stride), padding, dilation in zip(axes, self.padding, self.dilation, strict=True):
+            starts = range(-padding, 0, stride)[:count]
+            if any(start % dilation >= size for start in starts):  # torch's backward would write outside the tensor
+                message = f"a window of `{self.kind}` meets nothing but padding: its dilation is {dilation}, its input is {shape}"
+                raise ShapeError(message, help="use a smaller `dilation` or no `padding`")
+        return output
 
 
 class MaxPool1d(_MaxPool):
@@ -119,6 +129,11 @@ class AvgPool3d(_AvgPool):
     kernel_size: Triple
     stride: Triple | None = None
     padding: TripleOrZero = (0, 0, 0)
+
+    def output_shape(self, volume: Volume) -> Shape:
+        if any(size < kernel for size, kernel in zip(window_sizes(volume), self.kernel_size, strict=True)):
+            raise ShapeError(f"the window of `{self.kind}` is larger than its input without padding, {volume}")
+        return super().output_shape(volume)
 
 
 class _AdaptivePool(LayerSpec):

@@ -1,0 +1,111 @@
+"""Batches whose order and changes are functions of (seed, epoch): nothing to save, nothing to replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dlcli.data.counter_random import mixed
+from dlcli.data.dataset import Split
+from dlcli.data.preprocessing import Preprocessing
+
+
+@dataclass
+class Batch:
+    """Samples that go through the network together.
+
+    Attributes:
+        inputs: (size, *sizes of the network's input).
+        targets: classes int64 (size,), or values float32 (size, K).
+        size: how many.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    size: int
+
+
+class Batches:
+    """The samples of a split in batches.
+
+    Args:
+        split: on the device of the preprocessing.
+        preprocessing: what a batch goes through.
+        batch_size: samples in a batch, but for the last.
+        seed: of the order.
+        repeat: how often an epoch goes over all samples, each time in an order of its own.
+        augment: whether the samples of `epoch` are changed at random.
+        shuffle: whether `epoch` has a random order.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        preprocessing: Preprocessing,
+        batch_size: int,
+        *,
+        seed: int,
+        repeat: int = 1,
+        augment: bool = True,
+        shuffle: bool = True,
+    ) -> None:
+        self._split = split
+        self._preprocessing = preprocessing
+        self._batch_size = batch_size
+        self._seed = seed
+        self._repeat = repeat
+        self._augment = augment
+        self._shuffle = shuffle
+
+    @property
+    def num_samples(self) -> int:
+        """Of the split."""
+        return len(self._split)
+
+    def __len__(self) -> int:
+        """Batches of an epoch of training.
+
+        A last batch of one sample, from which batch_norm can't learn, joins the one before it.
+        """
+        whole, rest = divmod(self.num_samples * self._repeat, self._batch_size)
+        return max(1, whole + (rest > 1))
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch of training.
+
+        Args:
+            epoch: counted from 0.
+            start: how many batches to leave out: the rest are exactly those that would have followed.
+        """
+        numbers = self._numbers(epoch)
+        total, count, device = len(numbers), len(self), self._split.inputs.device
+        indices = (numbers % self.num_samples if self._repeat > 1 else numbers).to(device)
+        samples = numbers.to(device) if self._augment else None
+        for batch in range(start, count):
+            first = batch * self._batch_size
+            after = total if batch == count - 1 else first + self._batch_size
+            chosen = indices[first:after]
+            raw = self._split.inputs.index_select(0, chosen)
+            inputs = self._preprocessing(raw, samples[first:after], epoch) if samples is not None else self._preprocessing(raw)
+            yield Batch(inputs, self._split.targets.index_select(0, chosen), after - first)
+
+    def in_order(self) -> Iterator[Batch]:
+        """All samples once, unchanged and in their order, for an evaluation."""
+        inputs, targets = (part.split(self._batch_size) for part in (self._split.inputs, self._split.targets))
+        for raw, answers in zip(inputs, targets, strict=True):
+            yield Batch(self._preprocessing(raw), answers, len(answers))
+
+    def _numbers(self, epoch: int) -> Tensor:
+        """The samples of an epoch by number: that of a sample in the second pass goes on after those of the first."""
+        passes = []
+        for number in range(self._repeat):
+            if self._shuffle:
+                generator = torch.Generator().manual_seed(mixed(self._seed, epoch, number))
+                order = torch.randperm(self.num_samples, generator=generator)
+            else:
+                order = torch.arange(self.num_samples)
+            passes.append(order + number * self.num_samples)
+        return torch.cat(passes)

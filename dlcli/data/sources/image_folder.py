@@ -1,0 +1,199 @@
+"""Pictures in class folders."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from dlcli.config.data import ImageFolder
+from dlcli.config.facts import DataFacts
+from dlcli.config.shapes import Image as ImageShape
+from dlcli.data import pictures
+from dlcli.data.directories import Directories
+from dlcli.data.raw import DataUnavailableError, RawData, RawSplit
+from dlcli.errors import DataError
+
+_SPLITS: Final = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
+_KINDS: Final = "PNG, JPEG, BMP or WebP"
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """What an image folder holds.
+
+    Attributes:
+        path: absolute.
+        classes: their names, sorted.
+        files: split -> (file, class number), in a fixed order.
+    """
+
+    path: Path
+    classes: tuple[str, ...]
+    files: dict[str, list[tuple[Path, int]]]
+
+
+def facts(spec: ImageFolder, directories: Directories) -> DataFacts:
+    """From the names of the folders and the first picture.
+
+    Raises:
+        DataUnavailableError: there is no such folder.
+        DataError: it does not hold pictures in class folders.
+    """
+    folder = _scanned(spec, directories)
+    shape = _first_picture(spec, folder)
+    return DataFacts(spec.viewed(shape), num_classes=len(folder.classes))
+
+
+def read(spec: ImageFolder, directories: Directories, _: bool) -> RawData:
+    """Decodes all pictures.
+
+    Raises:
+        DataUnavailableError: there is no such folder.
+        DataError: it does not hold pictures in class folders, a file can't be read, or sizes differ and nothing is said of
+            a common one.
+    """
+    folder = _scanned(spec, directories)
+    first = _first_picture(spec, folder)
+    files = [file for split in folder.files.values() for file in split]
+    images = _decoded([path for path, _ in files], first.channels, spec.resize, (first.height, first.width))
+    targets = np.array([number for _, number in files], dtype=np.int64)
+    splits: dict[str, RawSplit] = {}
+    start = 0
+    for name, members in folder.files.items():
+        stop = start + len(members)
+        splits[name] = RawSplit(images[start:stop], targets[start:stop])
+        start = stop
+    return RawData(splits["train"], splits.get("valid"), splits.get("test"), folder.classes, str(folder.path))
+
+
+def _scanned(spec: ImageFolder, directories: Directories) -> _Folder:
+    candidates = directories.candidates(spec.path)
+    path = next((candidate for candidate in candidates if candidate.is_dir()), None)
+    if path is None:
+        looked = ", ".join(str(candidate) for candidate in candidates)
+        help = "give the folder that holds the classes' folders; a relative path starts at --data-dir, here, or the config"
+        raise DataUnavailableError(f"the image folder {spec.path}", f"there is no folder {looked}", help=help)
+    path = path.absolute()
+    if not any(child.is_dir() for child in _visible(path / "train")):
+        classes = _class_names(path)
+        return _Folder(path, classes, {"train": _files(path, classes)})
+    classes = _class_names(path / "train")
+    files: dict[str, list[tuple[Path, int]]] = {}
+    for child in _visible(path):
+        if not child.is_dir():
+            continue
+        split = _SPLITS.get(child.name)
+        if split is None or split in files:
+            what = f"{child} is neither `train`, `valid` nor `test`" if split is None else f"{path} has both `val` and `valid`"
+            raise DataError(what, help="beside `train` there may be `valid` (or `val`) and `test`, nothing else")
+        unknown = [name for name in _class_names(child) if name not in classes]
+        if unknown:
+            help = f"the classes are those of {path / 'train'}: {', '.join(classes[:10])}"
+            raise DataError(f"{child / unknown[0]} is a class without training pictures", help=help)
+        files[split] = _files(child, classes)
+    return _Folder(path, classes, files)
+
+
+def _visible(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    try:
+        return sorted(child for child in folder.iterdir() if not child.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{folder} can't be read: {error.strerror or error}", help="check the folder's permissions") from error
+
+
+def _class_names(folder: Path) -> tuple[str, ...]:
+    names = tuple(child.name for child in _visible(folder) if child.is_dir())
+    if not names:
+        help = f"put the pictures of each class into a folder of its own: {folder / 'cats'}, {folder / 'dogs'}"
+        raise DataError(f"{folder} holds no folders of classes", help=help)
+    return names
+
+
+def _files(folder: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
+    """The pictures of the classes that are there, with the number of their class."""
+    files = []
+    for number, name in enumerate(classes):
+        children = _visible(folder / name)
+        found = [child for child in children if child.suffix.lower() in pictures.SUFFIXES and child.is_file()]
+        if not found and (folder / name).is_dir():
+            raise DataError(f"{folder / name} holds no picture", help=f"put {_KINDS} files into it, or remove it")
+        files += [(path, number) for path in found]
+    return files
+
+
+def _first_picture(spec: ImageFolder, folder: _Folder) -> ImageShape:
+    path = folder.files["train"][0][0]
+    try:
+        with _strictly():
+            height, width = pictures.size_of(path)
+            channels = spec.channels or (1 if pictures.is_grey(path) else 3)
+    except Exception as error:
+        raise _unreadable([(path, error)]) from error
+    return ImageShape(channels, height, width)
+
+
+def _decoded(paths: list[Path], channels: int, resize: tuple[int, int] | None, first: tuple[int, int]) -> NDArray[np.uint8]:
+    """All pictures (N, H, W, channels): at the size of `resize`, or else all of the size of the first."""
+    images = np.empty((len(paths), *(resize or first), channels), dtype=np.uint8)
+    unreadable: list[tuple[Path, Exception]] = []
+    odd: list[tuple[Path, tuple[int, int]]] = []
+
+    def decode(index: int) -> None:
+        path = paths[index]
+        try:
+            picture = pictures.read_picture(path, channels)
+        except MemoryError:
+            raise
+        except Exception as error:
+            unreadable.append((path, error))
+            return
+        if resize is not None:
+            images[index] = pictures.resized_picture(picture, resize)
+        elif picture.shape[:2] == first:
+            images[index] = picture
+        else:
+            odd.append((path, picture.shape[:2]))
+
+    with _strictly(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(decode, range(len(paths))):
+            pass
+    if unreadable:
+        raise _unreadable(sorted(unreadable, key=lambda entry: entry[0]))
+    if odd:
+        path, (height, width) = min(odd)
+        sizes = f"{paths[0]} is {first[0]}x{first[1]} and {path} is {height}x{width} (height x width)"
+        help = f"scale them all: data.resize=[{first[0]}, {first[1]}]"
+        raise DataError(f"pictures of different sizes{_and_more(len(odd))}: {sizes}", help=help)
+    return images
+
+
+def _unreadable(failures: list[tuple[Path, Exception]]) -> DataError:
+    path, error = failures[0]
+    reason = f"it is no {_KINDS} file" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())
+    more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+    return DataError(f"{path} can't be read as a picture{more}: {reason}", help="replace it, or remove it from the folder")
+
+
+def _and_more(count: int) -> str:
+    return f" ({count} of them)" if count > 1 else ""
+
+
+@contextmanager
+def _strictly() -> Iterator[None]:
+    """A picture that is suspiciously large is an error; what else Pillow remarks on does not matter here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield

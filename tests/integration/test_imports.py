@@ -1,0 +1,74 @@
+"""What is imported, and what works where torchvision can't be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_HEAVY = ("torch", "torchvision", "numpy", "matplotlib", "safetensors")
+
+
+def _run(code: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+@pytest.mark.parametrize("command", [["--help"], ["--version"], ["train", "--help"], ["eval", "--help"], ["smoke", "--help"]])
+def test_help_imports_nothing_heavy(command: list[str], tmp_path: Path) -> None:
+    """Neither torch nor torchvision nor numpy for a page of help."""
+    code = f"""
+import sys
+from dlcli.cli.main import run
+code = run(sys.argv[1:])
+print("loaded:", [name for name in {_HEAVY} if name in sys.modules])
+sys.exit(code)
+"""
+    done = _run(code, *command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "loaded: []" in done.stdout
+
+
+def test_the_package_itself_imports_nothing_heavy(tmp_path: Path) -> None:
+    """`import dlcli` and reading a config bring no torch."""
+    code = f"import sys, dlcli, dlcli.config.experiment; print([name for name in {_HEAVY} if name in sys.modules])"
+    assert _run(code, cwd=tmp_path).stdout.strip() == "[]"
+
+
+_WITHOUT_TORCHVISION = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torchvision", "matplotlib"):
+            raise RuntimeError("operator torchvision::nms does not exist")
+
+sys.meta_path.insert(0, Refuse())
+from dlcli.cli.main import run
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+def test_digits_train_where_torchvision_can_not_be_imported(quick: Path, tmp_path: Path) -> None:
+    """Training on the embedded digits, matplotlib refused too."""
+    done = _run(_WITHOUT_TORCHVISION, "train", quick, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_mnist_on_disk_trains_where_torchvision_can_not_be_imported(quick: Path, tmp_path: Path, shared_data: Path) -> None:
+    """IDX files that are there need no torchvision."""
+    quick.write_text(quick.read_text().replace("name: digits", "name: mnist"))
+    done = _run(_WITHOUT_TORCHVISION, "train", quick, "--json", "--data-dir", shared_data, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_download_without_torchvision_names_the_mend(quick: Path, tmp_path: Path) -> None:
+    """No files and no torchvision: exit code 3 and what to do, no traceback."""
+    quick.write_text(quick.read_text().replace("name: digits", "name: mnist"))
+    done = _run(_WITHOUT_TORCHVISION, "train", quick, cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert "torchvision" in done.stderr
+    assert "--data-dir" in done.stderr
+    assert "Traceback" not in done.stderr

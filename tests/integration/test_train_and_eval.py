@@ -1,0 +1,159 @@
+"""The main job: a YAML file becomes a trained, evaluated and kept network."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+import dlcli
+from tests.integration.conftest import CONFIGS, Cli
+
+
+def test_train_prints_one_json_object_with_all_that_was_promised(cli: Cli, quick: Path) -> None:
+    """`train --json`: the keys of the contract, on stdout alone."""
+    outcome = cli("train", quick, "--json", "--device", "cpu")
+    assert outcome.code == 0, outcome.err
+    result = outcome.json
+    assert set(result) == {
+        "run", "status", "epochs", "step", "train_seconds", "samples_per_second", "device", "data", "best", "test", "parameters",
+    }  # fmt: skip
+    assert result["status"] == "completed"
+    assert result["data"] == {"name": "digits", "fallback": False}
+    assert result["device"] == "cpu"
+    assert set(result["best"]) == {"metric", "value", "epoch"}
+    assert set(result["test"]) == {"loss", "accuracy"}
+    assert result["parameters"] == (9 + 1) * 8 + (72 + 1) * 10
+
+
+def test_a_run_folder_holds_what_the_design_says(cli: Cli, quick: Path) -> None:
+    """Config as given and resolved, record, metrics in two forms, log, checkpoints, and `latest`."""
+    run = Path(cli("train", quick, "--json").json["run"])
+    assert (run / "config.yaml").read_text() == quick.read_text()
+    record = json.loads((run / "run.json").read_text())
+    assert (record["status"], record["exit_code"], record["data"]["asked"]) == ("completed", 0, "digits")
+    events = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    keys = {"event", "epoch", "step", "train/loss", "valid/loss", "valid/accuracy", "train_seconds", "samples_per_second", "lr"}
+    assert [set(event) for event in events] == [keys, keys]
+    rows = list(csv.DictReader((run / "metrics.csv").open()))
+    assert [float(row["valid/loss"]) for row in rows] == [event["valid/loss"] for event in events]
+    assert "epoch 2" in (run / "train.log").read_text()
+    checkpoint = run / "checkpoints" / json.loads((run / "checkpoints" / "last.json").read_text())["checkpoint"]
+    names = {"model.safetensors", "optimizer.safetensors", "random.safetensors", "state.json", "MANIFEST.json"}
+    assert {path.name for path in checkpoint.iterdir()} == names
+    assert (run.parent / "latest").resolve() == run.resolve()
+
+
+def test_eval_gives_what_the_training_recorded_to_the_last_digit(cli: Cli, quick: Path) -> None:
+    """The best checkpoint, read back in a new network, on the same test samples."""
+    recorded = cli("train", quick, "--json").json["test"]
+    judged = cli("eval", "--json").json
+    assert judged["metrics"] == recorded
+    assert set(judged) == {"run", "checkpoint", "split", "metrics", "samples"}
+    assert judged["samples"] == 300
+
+
+def test_eval_agrees_with_plain_torch(cli: Cli, quick: Path) -> None:
+    """Accuracy on the validation split equals that of a hand-built network with the saved weights."""
+    from sklearn.datasets import load_digits
+
+    run = Path(cli("train", quick, "--json").json["run"])
+    accuracy = cli("eval", "--split", "test", "--json").json["metrics"]["accuracy"]
+    network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(72, 10))
+    best = json.loads((run / "checkpoints" / "best.json").read_text())["checkpoint"]
+    weights = load_file(run / "checkpoints" / best / "model.safetensors")
+    with torch.no_grad():
+        for parameter, value in zip(network.parameters(), weights.values(), strict=True):
+            assert parameter.shape == value.shape
+        named = {"0": "conv2d_1", "4": "linear_1"}
+        network.load_state_dict({f"{k}.{p}": weights[f"{n}.{p}"] for k, n in named.items() for p in ("weight", "bias")})
+    probabilities = dlcli.predict(run, load_digits().images.round().astype("uint8"), runs=run.parent)
+    assert probabilities.shape == (1797, 10)
+    ours = dlcli.load(run)
+    inputs = torch.randn(16, 1, 8, 8)
+    torch.testing.assert_close(ours(inputs), network(inputs))
+    assert 0 <= accuracy <= 1
+
+
+def test_the_resolved_config_trains_to_the_same_weights(cli: Cli, quick: Path, tmp_path: Path) -> None:
+    """config.resolved.yaml is re-runnable as it is and leaves nothing to chance."""
+    first = Path(cli("train", quick, "--json", "--name", "first").json["run"])
+    outcome = cli("train", first / "config.resolved.yaml", "--json", "--name", "second")
+    assert outcome.code == 0, outcome.err
+    second = Path(outcome.json["run"])
+    assert (second / "config.resolved.yaml").read_text() == (first / "config.resolved.yaml").read_text()
+    _assert_equal_weights(first, second)
+
+
+def test_another_seed_gives_another_network_on_the_same_test_samples(cli: Cli, quick: Path) -> None:
+    """--seed reaches weights and order, and leaves the split alone."""
+    runs = [Path(cli("train", quick, "--json", "--seed", seed, "--name", f"s{seed}").json["run"]) for seed in (0, 1)]
+    with pytest.raises(AssertionError):
+        _assert_equal_weights(*runs)
+    records = [json.loads((run / "run.json").read_text()) for run in runs]
+    assert [record["seed"] for record in records] == [0, 1]
+    assert records[0]["data"] == records[1]["data"]
+
+
+def test_a_missing_source_falls_back_only_where_the_config_says_so(cli: Cli, quick: Path, tmp_path: Path, no_download: None) -> None:
+    """`fallback: digits` steps in with a notice and is recorded; without it the run ends with exit code 3."""
+    text = quick.read_text().replace("name: digits", "name: mnist, fallback: digits")
+    quick.write_text(text)
+    outcome = cli("train", quick, "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["data"] == {"name": "digits", "fallback": True}
+    assert "mnist can't be had" in outcome.err
+    record = json.loads((Path(outcome.json["run"]) / "run.json").read_text())
+    assert (record["data"]["asked"], record["data"]["used"]) == ("mnist", "digits")
+    quick.write_text(text.replace(", fallback: digits", ""))
+    assert cli("train", quick).code == 3
+
+
+def test_best_is_judged_and_last_can_be(cli: Cli, quick: Path) -> None:
+    """`--checkpoint last` and a step's number reach the other checkpoints."""
+    run = cli("train", quick, "--json").json
+    steps = {cli("eval", "--json", "--checkpoint", which).json["checkpoint"] for which in ("best", "last", run["step"])}
+    assert f"step-{run['step']:08d}" in steps
+    outcome = cli("eval", "--checkpoint", "7")
+    assert outcome.code == 2
+    assert "best, last, or one of these steps" in outcome.err
+
+
+def test_a_resumed_run_ends_like_one_that_never_stopped(cli: Cli, quick: Path) -> None:
+    """--resume --set train.epochs=... goes on from the last epoch; the rest equals a longer training."""
+    whole = Path(cli("train", quick, "--json", "--name", "whole", "--set", "train.epochs=3").json["run"])
+    part = Path(cli("train", quick, "--json", "--name", "part", "--set", "train.epochs=2").json["run"])
+    outcome = cli("train", "--resume", part, "--set", "train.epochs=3", "--json")
+    assert outcome.code == 0, outcome.err
+    assert "train.epochs: 2 -> 3" in outcome.err
+    _assert_equal_weights(whole, part)
+    epochs = [json.loads(line)["epoch"] for line in (part / "metrics.jsonl").read_text().splitlines()]
+    assert epochs == [1, 2, 3]
+
+
+def test_a_run_that_goes_on_refuses_what_does_not_fit_it(cli: Cli, quick: Path) -> None:
+    """The network and the batch size belong to what was trained so far."""
+    cli("train", quick, "--name", "a")
+    outcome = cli("train", "--resume", "a", "--set", "train.batch_size=8")
+    assert outcome.code == 2
+    assert "`train.batch_size` can't change" in outcome.err
+
+
+@pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
+def test_shipped_configs_say_how_to_run_them(config: Path) -> None:
+    """Each opens with what it shows, the exact command and its measured accuracy and time."""
+    head = "".join(line for line in config.read_text().splitlines(keepends=True) if line.startswith("#"))
+    assert f"dlcli train configs/{config.name}" in head
+    assert "accuracy" in head
+
+
+def _assert_equal_weights(first: Path, second: Path) -> None:
+    for which in ("best", "last"):
+        left, right = (dlcli.load(run, checkpoint=which).state_dict() for run in (first, second))
+        for name, value in left.items():
+            assert torch.equal(value, right[name]), name
