@@ -35,7 +35,7 @@ def bare_samples_per_second(data_dir: Path) -> float:
     from dlcli.data.catalogue import SOURCES
     from dlcli.data.directories import search_directories
 
-    raw = SOURCES[Mnist].read(Mnist(), search_directories(data_dir, None), downloads=False).train
+    raw = SOURCES[Mnist].read(Mnist(), search_directories(data_dir, None), False).train
     images = ((torch.from_numpy(raw.inputs).float() / 255 - 0.1307) / 0.3081).permute(0, 3, 1, 2).contiguous()
     labels = torch.from_numpy(raw.targets)
     torch.manual_seed(0)

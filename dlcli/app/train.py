@@ -91,9 +91,7 @@ def train(request: TrainRequest) -> Run:
                 raise
 
 
-def _run(
-    trainer: Trainer, folder: RunFolder, record: _Record, observer: Observer, stop: StopRequest, *, resumed: bool
-) -> Run:
+def _run(trainer: Trainer, folder: RunFolder, record: _Record, observer: Observer, stop: StopRequest, *, resumed: bool) -> Run:
     """Trains, and writes the record at the start and at the end."""
     if resumed:
         _take_up(trainer, folder, observer)

@@ -176,7 +176,9 @@ def find_checkpoint(folder: RunFolder, which: str) -> Checkpoint:
         return load_checkpoint(best)
     matching = [path for path in paths if which.isdecimal() and path.name.split(".")[0] == f"step-{int(which):08d}"]
     if not matching:
-        help = "best, last, or one of these steps: " + ", ".join(str(int(path.name.split("-")[1].split(".")[0])) for path in paths)
+        help = "best, last, or one of these steps: " + ", ".join(
+            str(int(path.name.split("-")[1].split(".")[0])) for path in paths
+        )
         raise UsageError(f"{folder.path} has no checkpoint `{which}`", help=help)
     return load_checkpoint(matching[-1])
 

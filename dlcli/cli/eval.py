@@ -12,7 +12,7 @@ from dlcli.cli.options import DataDir, Device, Json, RunsDir
 
 
 def eval_command(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A folder or a name under runs/; without it the newest.")] = None,
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A folder or a name under runs/; else the newest.")] = None,
     split: Annotated[str, typer.Option("--split", help="train, valid or test.")] = "test",
     checkpoint: Annotated[str, typer.Option("--checkpoint", help="best, last or the number of a step.")] = "best",
     runs_dir: RunsDir = Path("runs"),

@@ -83,7 +83,7 @@ def run(arguments: Sequence[str]) -> int:
         if as_json:
             print_json({"error": _sentence(error.format_message()), "help": _usage_help(arguments), "exit_code": 2})
         return 2
-    except Exception as error:  # noqa: BLE001 - a bug: the last place where it can be told from a user's mistake
+    except Exception as error:
         return _report_bug(error, debug=debug)
     return code if isinstance(code, int) else EXIT_OK
 
@@ -116,9 +116,7 @@ def _report_bug(error: Exception, *, debug: bool) -> int:
         print(text, file=sys.stderr)
     with tempfile.NamedTemporaryFile("w", prefix="dlcli-bug-", suffix=".txt", delete=False, encoding="utf-8") as file:
         file.write(f"dlcli {dlcli.__version__}, Python {sys.version}\n{sys.argv}\n\n{text}")
-    print_error(
-        f"a bug in dlcli: {type(error).__name__}: {error}", f"please report it, with the traceback in {Path(file.name)}"
-    )
+    print_error(f"a bug in dlcli: {type(error).__name__}: {error}", f"please report it, with the traceback in {Path(file.name)}")
     return EXIT_BUG
 
 

@@ -251,7 +251,7 @@ def _worded(details: ErrorDetails, subject: str) -> tuple[str, str]:
         return "type", f"{subject} must be {_EXPECTED[kind]}, not {found}"
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
-        return "range", f"{subject} must be {words} {context[bound]}, not {details['input']}"
+        return "range", f"{subject} must be {words} {context[bound]:g}, not {details['input']}"
     if kind in ("too_short", "too_long"):
         bound = f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
         return "range", f"{subject} must have {bound} entries, not {context['actual_length']}"

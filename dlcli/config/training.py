@@ -188,7 +188,7 @@ class Cosine(ScheduleSpec):
 
 
 class OneCycle(ScheduleSpec):
-    """Up from lr / div_factor to lr, then down to lr / div_factor / final_div_factor (Smith and Topin, 2017, arXiv:1708.07120)."""
+    """Up from lr / div_factor to lr, then down to lr / div_factor / final_div_factor (Smith and Topin, 2017)."""
 
     kind: ClassVar[str] = "one_cycle"
 

@@ -11,13 +11,11 @@ from typing import Any
 
 import torch
 
-import dlcli
-
 
 def environment(device: torch.device) -> dict[str, Any]:
     """Versions, machine and device as plain values."""
     return {
-        "dlcli": dlcli.__version__,
+        "dlcli": _version("dlcli"),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": _version("torchvision"),

@@ -50,7 +50,9 @@ def test_a_given_folder_that_is_none_is_refused_by_name(tmp_path: Path, make_fil
         search_directories(path, None)
 
 
-def test_a_relative_path_is_tried_before_the_cache_here_and_beside_the_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path_is_tried_before_the_cache_here_and_beside_the_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In the order --data-dir, here, config, cache, each once."""
     monkeypatch.chdir(tmp_path)
     given, config = tmp_path / "given", tmp_path / "configs"

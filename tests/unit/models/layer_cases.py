@@ -118,10 +118,12 @@ tokens = st.one_of(st.builds(Token, sizes), st.builds(Sequence, sizes, st.builds
 
 
 def one(shapes: st.SearchStrategy[Shape]) -> st.SearchStrategy[Shapes]:
+    """As the only input of a layer."""
     return shapes.map(lambda shape: (shape,))
 
 
 def examples(shapes: st.SearchStrategy[Shape], fields: st.SearchStrategy[Fields]) -> st.SearchStrategy[Example]:
+    """Any of the shapes with any of the fields."""
     return st.tuples(one(shapes), fields)
 
 
@@ -140,6 +142,7 @@ def per_axis(count: int, least: int, most: int) -> st.SearchStrategy[int | list[
 
 
 def convolutions(axes: int) -> st.SearchStrategy[Fields]:
+    """Fields of a convolution, fitting or not."""
     paddings = st.one_of(st.sampled_from(["same", "valid"]), per_axis(axes, 0, 4))
     return some(
         {"out_channels": st.integers(1, 6), "kernel_size": per_axis(axes, 1, 4)},
@@ -153,6 +156,7 @@ def convolutions(axes: int) -> st.SearchStrategy[Fields]:
 
 
 def transposed_convolutions(axes: int) -> st.SearchStrategy[Fields]:
+    """Fields of a transposed convolution, fitting or not."""
     return some(
         {"out_channels": st.integers(1, 6), "kernel_size": per_axis(axes, 1, 4)},
         stride=per_axis(axes, 1, 3),
@@ -165,6 +169,7 @@ def transposed_convolutions(axes: int) -> st.SearchStrategy[Fields]:
 
 
 def max_pools(axes: int) -> st.SearchStrategy[Fields]:
+    """Fields of a max-pool, fitting or not."""
     return some(
         {"kernel_size": per_axis(axes, 1, 4)},
         stride=per_axis(axes, 1, 4),
@@ -175,6 +180,7 @@ def max_pools(axes: int) -> st.SearchStrategy[Fields]:
 
 
 def avg_pools(axes: int) -> st.SearchStrategy[Fields]:
+    """Fields of an average pool, fitting or not."""
     return some(
         {"kernel_size": per_axis(axes, 1, 4)},
         stride=per_axis(axes, 1, 4),
@@ -185,6 +191,7 @@ def avg_pools(axes: int) -> st.SearchStrategy[Fields]:
 
 
 def adaptive_pools(axes: int) -> st.SearchStrategy[Fields]:
+    """Fields of a pool with a given output size."""
     return some({"output_size": per_axis(axes, 1, 5)})
 
 
@@ -200,11 +207,13 @@ recurrents: dict[str, st.SearchStrategy[Any]] = {
 
 
 def recurrent_fields(**own: st.SearchStrategy[Any]) -> st.SearchStrategy[Fields]:
+    """Fields of a recurrent layer; dropout only where there are layers to drop between."""
     drawn = some({"hidden_size": st.integers(1, 5)}, **recurrents, **own)
     return drawn.filter(lambda fields: not fields.get("dropout") or fields.get("num_layers", 1) > 1)
 
 
 def axis(most: int = 6) -> st.SearchStrategy[int]:
+    """An axis, there or not, counted from either end."""
     return st.integers(-most, most)
 
 
@@ -212,6 +221,7 @@ def axis(most: int = 6) -> st.SearchStrategy[int]:
 
 
 def kwargs(fields: Fields, *without: str) -> Fields:
+    """Fields as torch takes them."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items() if key not in without}
 
 
@@ -226,14 +236,18 @@ def swapped(module: nn.Module) -> Plain:
 
 
 def direct(module: nn.Module) -> Plain:
+    """A module that reads tensors as dlcli lays them out."""
     return module, module
 
 
 def functional(function: Callable[..., Tensor]) -> Plain:
+    """A function without weights."""
     return nn.Module(), function
 
 
 def plain_convolution(layer: Callable[..., nn.Module]) -> Callable[[Fields, Shapes], Plain]:
+    """A convolution over time, an image or a volume."""
+
     def plain(fields: Fields, shapes: Shapes) -> Plain:
         module = layer(channels(shapes[0]), **kwargs(fields))
         return swapped(module) if isinstance(shapes[0], Sequence) else direct(module)
@@ -242,6 +256,8 @@ def plain_convolution(layer: Callable[..., nn.Module]) -> Callable[[Fields, Shap
 
 
 def plain_windows(layer: Callable[..., nn.Module]) -> Callable[[Fields, Shapes], Plain]:
+    """A pool or a channel-wise dropout over time, an image or a volume."""
+
     def plain(fields: Fields, shapes: Shapes) -> Plain:
         module = layer(**kwargs(fields))
         return swapped(module) if isinstance(shapes[0], Sequence) else direct(module)
@@ -261,11 +277,13 @@ def plain_channel_norm(*layers: Callable[..., nn.Module]) -> Callable[[Fields, S
 
 
 def plain_group_norm(fields: Fields, shapes: Shapes) -> Plain:
+    """Groups of channels, or of features of a sequence."""
     module = nn.GroupNorm(num_channels=channels(shapes[0]), **fields)
     return swapped(module) if isinstance(shapes[0], Sequence) else direct(module)
 
 
 def plain_layer_norm(fields: Fields, shapes: Shapes) -> Plain:
+    """Whole samples, or each step of a sequence."""
     sizes = shapes[0].sizes[1:] if isinstance(shapes[0], Sequence) else shapes[0].sizes
     return direct(nn.LayerNorm(sizes, **fields))
 
@@ -283,12 +301,14 @@ def _to_one(image_pool: type[nn.Module], x: Tensor) -> Tensor:
 
 
 def plain_embedding(fields: Fields, shapes: Shapes) -> Plain:
+    """A table with a row for each token."""
     token = shapes[0].item if isinstance(shapes[0], Sequence) else shapes[0]
     assert isinstance(token, Token)
     return direct(nn.Embedding(token.num_values, **fields))
 
 
 def plain_activation(layer: Callable[..., nn.Module]) -> Callable[[Fields, Shapes], Plain]:
+    """An activation of torch with these fields."""
     return lambda fields, _: direct(layer(**fields))
 
 
@@ -297,10 +317,12 @@ CHANNEL_AXES = {"vector": 1, "series": 2, "image": 1, "volume": 1, "clip": 2}
 
 
 def channel_axis(shape: Shape) -> int:
+    """Where channels stand; of sequences inside sequences, the last axis."""
     return CHANNEL_AXES.get(shape.layout, len(shape.sizes))
 
 
 def plain_prelu(fields: Fields, shapes: Shapes) -> Plain:
+    """Slopes along the axis of the channels."""
     module = nn.PReLU(**fields)
     if fields.get("num_parameters", 1) == 1:
         return direct(module)
@@ -309,12 +331,15 @@ def plain_prelu(fields: Fields, shapes: Shapes) -> Plain:
 
 
 def plain_softmax(function: Callable[[Tensor, int], Tensor]) -> Callable[[Fields, Shapes], Plain]:
+    """Over the axis that is written, else over the channels."""
     return lambda fields, shapes: functional(
         lambda x: function(x, fields["dim"] if fields.get("dim") is not None else channel_axis(shapes[0]))
     )
 
 
 def plain_recurrent(layer: Callable[..., nn.Module]) -> Callable[[Fields, Shapes], Plain]:
+    """Outputs of all steps, or each direction's output at the step that it reads last."""
+
     def plain(fields: Fields, shapes: Shapes) -> Plain:
         module = layer(channels(shapes[0]), batch_first=True, **kwargs(fields, "return", "forget_bias"))
         hidden = fields["hidden_size"]
@@ -357,6 +382,8 @@ def _axes(shape: Shape) -> list[int]:
 
 
 def permutations() -> st.SearchStrategy[Example]:
+    """Orders of a shape's axes: mostly right, else with the batch moved, or no order at all."""
+
     def of(shape: Shape) -> st.SearchStrategy[Example]:
         inner = st.permutations(_axes(shape)[1:]).map(lambda order: [0, *order])
         any_order = st.permutations(_axes(shape))
@@ -367,6 +394,8 @@ def permutations() -> st.SearchStrategy[Example]:
 
 
 def reshapes() -> st.SearchStrategy[Example]:
+    """Sizes for a shape: mostly with as many values, else any."""
+
     def of(shape: Shape) -> st.SearchStrategy[Example]:
         total = math.prod(shape.sizes)
         divisors = st.sampled_from([size for size in range(1, total + 1) if total % size == 0])
@@ -379,6 +408,8 @@ def reshapes() -> st.SearchStrategy[Example]:
 
 
 def prelus() -> st.SearchStrategy[Example]:
+    """One slope, one for each channel, or three."""
+
     def of(shape: Shape) -> st.SearchStrategy[Example]:
         counts = st.sampled_from([1, (0, *shape.sizes)[channel_axis(shape)], 3])
         return st.tuples(st.just((shape,)), some({}, num_parameters=counts, init=st.floats(-1, 1)))

@@ -1,0 +1,22 @@
+"""Graphs from YAML, for tests that need a few layers and no whole config."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+from dlcli.config import yaml_source
+from dlcli.config.diagnostics import Report, Source
+from dlcli.config.experiment import RESERVED_NAMES
+from dlcli.config.graph import Graph, read_graph
+from dlcli.config.shapes import Shape
+
+
+def read_layers(text: str, shape: Shape) -> Graph:
+    """The graph of a list of layers that reads samples of this shape."""
+    report = Report()
+    node = yaml_source.parse(Source("layers.yaml", dedent(text)), report)
+    assert node is not None
+    graph = read_graph(node, shape, RESERVED_NAMES, report)
+    report.raise_if_any()
+    assert graph is not None
+    return graph
