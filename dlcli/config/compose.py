@@ -207,6 +207,7 @@ def _set_item(node: Sequence, step: str, rest: list[str], new: Entry, report: Re
     if (
         rest
         and isinstance(item, Mapping)
+        and item.short is None
         and len(item.entries) == 1
         and rest[0] not in item.entries
         and "name" not in item.entries

@@ -16,9 +16,9 @@ from dlcli.config.graph import Graph, read_graph
 from dlcli.config.initialisation import Init
 from dlcli.config.interpolation import interpolate
 from dlcli.config.shapes import Sequence, Vector
-from dlcli.config.spec import AnySpec, Choice, RawNode, Spec, dump, near_enough, read, read_choice
+from dlcli.config.spec import Choice, RawNode, Spec, dump, near_enough, read, read_choice
 from dlcli.config.training import METRICS, BinaryCrossEntropy, CrossEntropy, TopK, TrainSpec
-from dlcli.config.tree import Mapping, Scalar, describe
+from dlcli.config.tree import Mapping, Node, Scalar, describe
 from dlcli.config.yaml_source import resolve as resolve_scalar
 from dlcli.errors import DataError
 
@@ -151,9 +151,11 @@ def resolve(composed: Mapping, facts_of: Callable[[DataSpec], DataFacts]) -> Exp
     except DataError as error:  # mistakes of the config come first, and all at once
         missing = error
     names = variables | (facts.names() if facts else _unknown_facts())
-    train = _section(composed, "train", TrainSpec, names, report)
-    model = _section(composed, "model", ModelSpec, names, report)
-    graph = read_graph(model.layers, facts.input if facts else None, RESERVED_NAMES, report) if model else None
+    train = read(_section(composed, "train", names, report) or Mapping({}, composed.place), TrainSpec, "train", report)
+    section = _section(composed, "model", names, report)
+    model = read(section, ModelSpec, "model", report) if section else None
+    layers = section.get("layers") if isinstance(section, Mapping) else None
+    graph = read_graph(layers, facts.input if facts else None, RESERVED_NAMES, report) if layers else None
     if graph and facts and train:
         _check_head(graph, facts, train, composed, report)
     report.raise_if_any()
@@ -167,13 +169,9 @@ def resolve(composed: Mapping, facts_of: Callable[[DataSpec], DataFacts]) -> Exp
     return Experiment(data, facts, model.init, graph, train)
 
 
-def _section(composed: Mapping, key: str, spec_class: type[AnySpec], names: dict[str, object], report: Report) -> AnySpec | None:
+def _section(composed: Mapping, key: str, names: dict[str, object], report: Report) -> Node | None:
     node = composed.get(key)
-    if node is None:
-        if any(field.is_required() for field in spec_class.model_fields.values()):
-            return None
-        node = Mapping({}, composed.place)
-    return read(interpolate(node, names, report), spec_class, key, report)
+    return interpolate(node, names, report) if node is not None else None
 
 
 def as_yaml(config: dict[str, Any]) -> str:

@@ -253,8 +253,9 @@ def _worded(details: ErrorDetails, subject: str) -> tuple[str, str]:
         words, bound = _BOUNDS[kind]
         return "range", f"{subject} must be {words} {context[bound]:g}, not {details['input']}"
     if kind in ("too_short", "too_long"):
-        bound = f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
-        return "range", f"{subject} must have {bound} entries, not {context['actual_length']}"
+        words, bound = ("at least", context["min_length"]) if kind == "too_short" else ("at most", context["max_length"])
+        entries = "entry" if bound == 1 else "entries"
+        return "range", f"{subject} must have {words} {bound} {entries}, not {context['actual_length']}"
     if kind == "string_pattern_mismatch":
         return "value", f"{subject} can't be {found}"
     if kind == "literal_error":

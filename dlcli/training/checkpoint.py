@@ -75,7 +75,7 @@ def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensors], sta
     }
     contents[STATE] = json.dumps(state, indent=1).encode()
     files = {name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in contents.items()}
-    contents[MANIFEST] = json.dumps({"format": FORMAT, "step": step, "files": files}, indent=1).encode()
+    contents[MANIFEST] = json.dumps({"format": FORMAT, "files": files}, indent=1).encode()
     target = _free_name(folder, step)
     temporary = folder / f".{target.name}.{os.getpid()}.tmp"
     with disk_errors(target):

@@ -120,12 +120,12 @@ class Trainer:
             loss.backward()
             return loss.detach()
         weights = [self._loss.weight(batch.targets) for batch in group]
-        total, mean = sum(weights), torch.zeros((), device=self.device)
+        total, shares = sum(weights), []
         for batch, weight in zip(group, weights, strict=True):
             share = self._loss(self.network(batch.inputs), batch.targets) * (weight / total)
             share.backward()
-            mean += share.detach()
-        return mean
+            shares.append(share.detach())
+        return torch.stack(shares).sum()
 
     def check(self) -> None:
         """Looks at the losses since the last look and at all weights.
@@ -171,16 +171,21 @@ class Trainer:
         """Closes the epoch under way, and the training if that was the last; whether its monitored value is the best so far."""
         larger = self.dataset.valid is not None and self.spec.larger_is_better
         stopping = self.spec.early_stopping
+        cut_short = self.progress.step_in_epoch < self.steps_per_epoch
         is_best = self.progress.end_epoch(value, larger_is_better=larger, min_delta=stopping.min_delta if stopping else 0.0)
         self._loss_sum.zero_()
         self._schedule.after_epoch(value, self.progress.plateau, larger_is_better=larger)
-        self.progress.finished = self.why_over()
+        self.progress.finished = self.why_over(cut_short=cut_short)
         return is_best
 
-    def why_over(self) -> str | None:
-        """Which limit the training has reached, between two epochs; None while it goes on."""
+    def why_over(self, *, cut_short: bool = False) -> str | None:
+        """Which limit the training has reached, between two epochs; None while it goes on.
+
+        Args:
+            cut_short: whether the epoch that has just ended lacks steps: then it was another limit than the epochs.
+        """
         spec, progress = self.spec, self.progress
-        if progress.epoch >= spec.epochs:
+        if progress.epoch >= spec.epochs and not cut_short:
             return "epochs"
         if spec.max_steps is not None and progress.step >= spec.max_steps:
             return "max_steps"

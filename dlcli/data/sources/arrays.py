@@ -188,12 +188,14 @@ def _check_finite(values: Array, name: str, path: Path) -> None:
         return
     rows = max(1, _CHUNK // max(1, values[0].size))
     for start in range(0, len(values), rows):
+        part = values[start : start + rows]
+        part = part.reshape(len(part), -1)
         with np.errstate(over="ignore"):
-            finite = np.isfinite(values[start : start + rows].astype(np.float32))
+            finite = np.isfinite(part.astype(np.float32))
         if not finite.all():
-            row = start + int(np.flatnonzero(~finite.reshape(len(finite), -1).all(axis=1))[0])
-            bad = values[row][~np.isfinite(values[row].astype(np.float32))].flat[0] if values.ndim > 1 else values[row]
-            raise DataError(f"row {row} of {name} in {path} holds {bad}", help="remove the row, or fill the value in")
+            row, column = np.argwhere(~finite)[0]
+            what = f"row {start + row} of {name} in {path} holds {part[row, column]}"
+            raise DataError(what, help="remove the row, or fill the value in")
 
 
 def _answers(file: _File) -> _Answers:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dlcli.config.experiment import RESERVED_NAMES
 from dlcli.config.shapes import Image, Sequence, Vector
 from dlcli.models.network import Network, build_network
 from tests.unit.models.graphs import read_layers
@@ -170,3 +171,10 @@ def test_a_copy_shares_nothing() -> None:
             parameter.zero_()
     assert torch.equal(twin(images), torch.zeros(1, 3))
     assert torch.equal(network(images), before)
+
+
+def test_names_that_modules_use_themselves_are_reserved() -> None:
+    """What a module of this torch, or dlcli's network, calls its own can't be a layer's name: the layer would hide it."""
+    network = build_network(read_layers("- relu: {name: only}", Vector(3)), None)
+    taken = {name for owner in (nn.Module(), network) for name in dir(owner) if not name.startswith("_")}
+    assert taken - {"only"} <= RESERVED_NAMES

@@ -1,0 +1,154 @@
+"""How mistakes are shown: the line, the caret, the help; and what a misspelt word is taken for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlcli.config import compose, experiment
+from dlcli.config.diagnostics import ConfigError, Diagnostic, Place, Report, Source, did_you_mean
+from dlcli.config.layers import LAYERS
+from tests.unit.config.configs import PROFILE, facts_of, write
+
+CNN = """\
+# What a small CNN looks like.
+data: {name: mnist, fallback: digits}
+train:
+  epochs: 3
+  loss: cross_entropy
+model:
+  layers:
+    - conv2d: {out_channels: 32, kernel_size: 3}
+    - relu
+    - max_pool2d: 2
+    # here `flatten` is missing
+    - linear: 64
+    - relu
+    - linear: ${data.num_classes}
+"""
+
+SHOWN = """\
+error[shape]: `linear` reads the last axis, and its input is an image (C=32, H=13, W=13)
+  --> configs/cnn.yaml:12:7
+   12 |     - linear: 64
+      |       ^^^^^^
+  its input comes from `max_pool2d` (line 10)
+  help: put `- flatten` before it: it gives 5408 features"""
+
+
+def test_a_wrong_shape_is_shown_as_the_design_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example of the design, letter by letter: it is the one mistake of this file."""
+    write(tmp_path / "configs" / "cnn.yaml", CNN)
+    monkeypatch.chdir(tmp_path)
+    composed = compose.load("configs/cnn.yaml")
+    with pytest.raises(ConfigError) as caught:
+        experiment.resolve(composed, facts_of)
+    assert str(caught.value) == SHOWN
+    assert caught.value.exit_code == 2
+
+
+def test_as_json_a_mistake_has_the_fields_of_the_contract() -> None:
+    """Scripts get severity, code, file, line, column, message and help."""
+    place = Place(Source("a.yaml", "x: 1\n"), 1, 4)
+    assert Diagnostic("range", "too small", place, help="more").as_json() == {
+        "severity": "error",
+        "code": "range",
+        "file": "a.yaml",
+        "line": 1,
+        "column": 4,
+        "message": "too small",
+        "help": "more",
+    }
+
+
+def _caret(text: str, column: int, length: int = 1) -> tuple[str, str]:
+    """The line that is shown, and what stands above the carets."""
+    lines = Diagnostic("code", "message", Place(Source("a.yaml", text), 1, column, length)).render().splitlines()
+    shown, carets = lines[2].split(" | ", 1)[1], lines[3].split(" | ", 1)[1]
+    return shown, "".join(sign for sign, mark in zip(shown, carets, strict=False) if mark == "^")
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "length", "under"),
+    [
+        ("key: value", 6, 5, "value"),
+        ("größe: wert", 8, 4, "wert"),
+        ("a:\tvalue", 4, 5, "value"),
+        ("key: value", 6, 500, "value"),
+        ("x" * 5_000 + "value" + "y" * 5_000, 5_001, 5, "value"),
+        ("value" + "y" * 5_000, 1, 5, "value"),
+        ("y" * 5_000 + "value", 5_001, 5, "value"),
+    ],
+)
+def test_the_caret_stands_under_the_mistake(text: str, column: int, length: int, under: str) -> None:
+    """In short lines and in the part that is shown of very long ones."""
+    shown, marked = _caret(text, column, length)
+    assert marked == under
+    assert len(shown) <= 160
+
+
+def test_nothing_in_a_line_can_steer_the_terminal() -> None:
+    """A config from a stranger may hold escape sequences: they are not printed."""
+    shown, marked = _caret("a: \x1b[31mred\x1b[0m\x07 \u202evalue", 4)
+    assert shown.isprintable()
+    assert marked == " "
+
+
+@PROFILE
+@given(text=st.text(max_size=400), line=st.integers(1, 5), column=st.integers(1, 500), length=st.integers(1, 500))
+def test_any_place_can_be_shown(text: str, line: int, column: int, length: int) -> None:
+    """A place past the end of a line or of the text is no reason to fail while telling of a mistake."""
+    shown = Diagnostic("code", "message", Place(Source("a.yaml", text), line, column, length)).render().splitlines()
+    assert shown[:2] == ["error[code]: message", f"  --> a.yaml:{line}:{column}"]
+    assert len(shown) in {2, 4}
+
+
+def test_related_places_in_other_files_are_named() -> None:
+    """A place in the same file is a line; one in another file is its file, line and column."""
+    here, there = Source("a.yaml", "x: 1\n"), Source("b.yaml", "y: 2\n")
+    related = (("first here", Place(here, 1, 1)), ("then there", Place(there, 1, 4)))
+    shown = Diagnostic("code", "message", Place(here, 1, 1), related=related).render()
+    assert "  first here (line 1)\n  then there (b.yaml:1:4)" in shown
+
+
+def test_mistakes_are_shown_in_the_order_of_the_text() -> None:
+    """However they were found."""
+    source, report = Source("a.yaml", "a: 1\nb: 2\n"), Report()
+    for line, column in ((2, 4), (1, 4), (2, 1)):
+        report.error("code", "message", Place(source, line, column))
+    with pytest.raises(ConfigError) as caught:
+        report.raise_if_any()
+    assert [(mistake.place.line, mistake.place.column) for mistake in caught.value.diagnostics] == [(1, 4), (2, 1), (2, 4)]
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("con2d", "conv2d"),
+        ("Conv2d", "conv2d"),
+        ("Conv2D", "conv2d"),
+        ("conv-2d", "conv2d"),
+        ("maxpool2d", "max_pool2d"),
+        ("MaxPool2d", "max_pool2d"),
+        ("BatchNorm2d", "batch_norm2d"),
+        ("LSTM", "lstm"),
+        ("ReLU", "relu"),
+        ("LogSoftmax", "log_softmax"),
+        ("droput", "dropout"),
+        ("flaten", "flatten"),
+        ("liner", "linear"),
+        ("TimeDistributed", "time_distributed"),
+    ],
+)
+def test_misspelt_layers_are_recognised(word: str, meant: str) -> None:
+    """Slips of the finger, torch's own spelling, and forgotten underscores."""
+    assert did_you_mean(word, LAYERS) == f"did you mean `{meant}`?"
+
+
+def test_a_word_that_resembles_nothing_gets_the_list() -> None:
+    """Better all that can be said than a wild guess."""
+    assert did_you_mean("xyz", ["relu", "add"]) == "known: `add`, `relu`"
+    assert did_you_mean("xyz", []) is None

@@ -1,0 +1,248 @@
+"""NumPy arrays of an .npz file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlcli.config.data import Arrays
+from dlcli.config.facts import DataFacts
+from dlcli.config.shapes import Image, Sequence, Token, Vector, Volume
+from dlcli.data.directories import Directories
+from dlcli.data.raw import DataUnavailableError, RawData
+from dlcli.data.sources import arrays
+from dlcli.errors import DataError
+
+CLASSES = np.array([0, 1, 2, 1, 0, 2])
+VALUES = np.linspace(-1, 1, 6)
+
+
+class Saved:
+    """A file with arrays, and how it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self, **named: Any) -> Saved:
+        np.savez(self.path, **named)
+        return self
+
+    def facts(self, **fields: Any) -> DataFacts:
+        return arrays.facts(Arrays(path=str(self.path), **fields), Directories((), self.path))
+
+    def read(self, **fields: Any) -> RawData:
+        return arrays.read(Arrays(path=str(self.path), **fields), Directories((), self.path), False)
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Saved:
+    """Call it with arrays by name, then read."""
+    return Saved(tmp_path / "my.npz")
+
+
+def _counting(*shape: int, dtype: Any = np.float32) -> np.ndarray:
+    return np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+
+
+CASES = [
+    (_counting(6, 5), {}, Vector(5), (6, 5)),
+    (_counting(6, 5, dtype=np.uint8), {}, Vector(5), (6, 5)),
+    (_counting(6, 9, 2), {}, Sequence(9, Vector(2)), (6, 9, 2)),
+    (_counting(6, 9), {"layout": "series"}, Sequence(9, Vector(1)), (6, 9, 1)),
+    (_counting(6, 9, 2, dtype=np.uint8), {"layout": "series"}, Sequence(9, Vector(2)), (6, 9, 2)),
+    (_counting(6, 9, 8, dtype=np.uint8), {}, Image(1, 9, 8), (6, 9, 8, 1)),
+    (_counting(6, 9, 8), {"layout": "image"}, Image(1, 9, 8), (6, 9, 8, 1)),
+    (_counting(6, 9, 8, 3), {}, Image(3, 9, 8), (6, 9, 8, 3)),
+    (_counting(6, 3, 9, 8), {}, Image(3, 9, 8), (6, 9, 8, 3)),
+    (_counting(6, 1, 9, 8, dtype=np.uint8), {}, Image(1, 9, 8), (6, 9, 8, 1)),
+    (_counting(6, 2, 9, 8), {}, Image(2, 9, 8), (6, 9, 8, 2)),
+    (_counting(6, 9, 8, 5), {}, Image(5, 9, 8), (6, 9, 8, 5)),
+    (_counting(6, 4, 4, 1), {}, Image(1, 4, 4), (6, 4, 4, 1)),
+    (_counting(6, 7, 9, 8, 3), {"layout": "clip"}, Sequence(7, Image(3, 9, 8)), (6, 7, 9, 8, 3)),
+    (_counting(6, 7, 3, 9, 8), {"layout": "clip"}, Sequence(7, Image(3, 9, 8)), (6, 7, 9, 8, 3)),
+    (_counting(6, 7, 9, 8), {"layout": "clip"}, Sequence(7, Image(1, 9, 8)), (6, 7, 9, 8, 1)),
+    (_counting(6, 1, 7, 9, 8), {"layout": "volume"}, Volume(1, 7, 9, 8), (6, 7, 9, 8, 1)),
+    (_counting(6, 7, 9, 8), {"layout": "volume"}, Volume(1, 7, 9, 8), (6, 7, 9, 8, 1)),
+    (_counting(6, 9, 8, 3), {"view": "rows"}, Sequence(9, Vector(24)), (6, 9, 8, 3)),
+]
+
+
+@pytest.mark.parametrize(("values", "fields", "shape", "stored"), CASES)
+def test_what_a_sample_is_follows_from_axes_and_type(
+    save: Saved, values: np.ndarray, fields: dict[str, Any], shape: object, stored: tuple[int, ...]
+) -> None:
+    """For each layout: the shape a network reads, and arrays whose channels come last."""
+    save(x_train=values, y_train=CLASSES)
+    assert save.facts(**fields).input == shape
+    inputs = save.read(**fields).train.inputs
+    assert inputs.shape == stored
+    eight_bit = values.dtype == np.uint8 and fields.get("layout") != "series" and len(stored) > 3
+    assert inputs.dtype == (np.uint8 if eight_bit else np.float32)
+    moved = values if values.size == inputs.size and values.shape == stored else None
+    if moved is not None:
+        np.testing.assert_array_equal(inputs, moved)
+    assert sorted(inputs.ravel().tolist()) == sorted(values.ravel().tolist())
+
+
+def test_channels_move_with_their_pixels(save: Saved) -> None:
+    """(N, C, H, W) is kept as (N, H, W, C)."""
+    values = _counting(6, 3, 9, 8)
+    inputs = save(x_train=values, y_train=CLASSES).read().train.inputs
+    assert inputs[4, 7, 2, 1] == values[4, 1, 7, 2]
+
+
+def test_tokens_are_whole_numbers_of_a_vocabulary(save: Saved) -> None:
+    """One larger than the largest of all splits."""
+    tokens = np.array([[0, 3], [1, 2], [0, 0], [1, 1], [2, 2], [3, 3]])
+    save(x_train=tokens, y_train=CLASSES, x_test=tokens[:2] + 4, y_test=CLASSES[:2])
+    assert save.facts(layout="tokens").input == Sequence(2, Token(8))
+    data = save.read(layout="tokens")
+    assert data.train.inputs.dtype == np.int64
+    np.testing.assert_array_equal(data.train.inputs, tokens)
+
+
+def test_splits_are_read_by_their_names(save: Saved) -> None:
+    """All three, or only those that are there; x and y alone stand for the training samples."""
+    x = _counting(6, 5)
+    save(x_train=x, y_train=CLASSES, x_valid=x[:2], y_valid=CLASSES[:2], x_test=x[:3], y_test=CLASSES[:3], other=x)
+    data = save.read()
+    assert [len(data.train), len(data.valid or ()), len(data.test or ())] == [6, 2, 3]
+    data = save(x=x, y=CLASSES).read()
+    assert (len(data.train), data.valid, data.test) == (6, None, None)
+    assert data.origin == str(save.path)
+
+
+@pytest.mark.parametrize("answers", [CLASSES, CLASSES.astype(np.uint8), CLASSES[:, None], CLASSES.astype(np.uint64)])
+def test_whole_numbers_are_classes(save: Saved, answers: np.ndarray) -> None:
+    """Of any type, also in one column; their number is one more than the largest of all splits."""
+    save(x_train=_counting(6, 5), y_train=answers, x_test=_counting(1, 5), y_test=np.array([4]))
+    facts = save.facts()
+    assert (facts.num_classes, facts.num_targets) == (5, None)
+    targets = save.read().train.targets
+    assert targets.dtype == np.int64
+    assert targets.tolist() == CLASSES.tolist()
+
+
+def test_yes_and_no_are_two_classes(save: Saved) -> None:
+    """True is 1."""
+    save(x=_counting(6, 5), y=VALUES > 0)
+    assert save.facts().num_classes == 2
+    assert save.read().train.targets.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("answers", [VALUES, VALUES[:, None], np.stack([VALUES, -VALUES], axis=1).astype(np.float16)])
+def test_floats_are_values_to_predict(save: Saved, answers: np.ndarray) -> None:
+    """(N,) is one value; all as float32 (N, K)."""
+    save(x=_counting(6, 5), y=answers)
+    facts, targets = save.facts(), save.read().train.targets
+    assert (facts.num_classes, facts.num_targets) == (None, 1 if answers.ndim == 1 else answers.shape[1])
+    assert targets.dtype == np.float32
+    np.testing.assert_allclose(targets, answers.reshape(6, -1), rtol=1e-6)
+
+
+def _with(values: np.ndarray, index: tuple[int, ...], value: float) -> np.ndarray:
+    changed = values.copy()
+    changed[index] = value
+    return changed
+
+
+X = _counting(6, 5)
+
+
+@pytest.mark.parametrize(
+    ("named", "fields", "words"),
+    [
+        ({"a": X}, {}, "has no array x_train; there are: a"),
+        ({"x_train": X}, {}, "has no array y_train; there are: x_train"),
+        ({"x": X}, {}, "has no array y"),
+        ({"x_train": X, "y_train": CLASSES, "x_test": X}, {}, "has no array y_test"),
+        ({"x": X, "y": CLASSES[:5]}, {}, "x has 6 rows and y 5"),
+        ({"x": X[:0], "y": CLASSES[:0]}, {}, "x in .* has no samples"),
+        ({"x": np.float32(1), "y": CLASSES}, {}, "x in .* has no samples"),
+        ({"x": X.astype(str), "y": CLASSES}, {}, "x in .* holds <U32, expected numbers"),
+        ({"x": X, "y": CLASSES.astype(complex)}, {}, "y in .* holds complex128, expected numbers"),
+        ({"x": X, "y": np.array([0, 1, None, 1, 0, 2])}, {}, "y in .* holds Python objects"),
+        ({"x": _with(X, (3, 2), np.nan), "y": CLASSES}, {}, "row 3 of x in .* holds nan"),
+        ({"x": _with(X, (5, 0), np.inf), "y": CLASSES}, {}, "row 5 of x in .* holds inf"),
+        ({"x": _with(X.astype(np.float64), (5, 0), 1e300), "y": CLASSES}, {}, r"row 5 of x in .* holds 1e\+300"),
+        ({"x": X, "y": _with(VALUES, (2,), np.nan)}, {}, "row 2 of y in .* holds nan"),
+        ({"x": X, "y": _with(VALUES[:, None], (2, 0), np.nan)}, {}, "row 2 of y in .* holds nan"),
+        ({"x": X, "y": CLASSES - 1}, {}, "row 0 of y in .* is class -1"),
+        ({"x": X, "y": CLASSES * 100}, {}, "the largest class is 200 in .*, which has only 6 samples"),
+        ({"x": X, "y": np.eye(6, 3, dtype=int)}, {}, r"whole numbers of shape \[6, 3\], expected one class for each row"),
+        ({"x": X, "y": np.zeros((6, 2, 2))}, {}, "y in .* has 3 axes"),
+        ({"x_train": X, "y_train": CLASSES, "x_test": X, "y_test": VALUES}, {}, "some answers are classes and some are values"),
+        (
+            {"x_train": X, "y_train": VALUES, "x_test": X, "y_test": np.zeros((6, 2))},
+            {},
+            "different numbers of values to predict",
+        ),
+        (
+            {"x_train": X, "y_train": CLASSES, "x_test": X[:, :4], "y_test": CLASSES},
+            {},
+            r"x_train is float32 \[6, 5\] and x_test",
+        ),
+        ({"x": X[:, 0], "y": CLASSES}, {}, r"can't be told what a sample of x .* is: its shape is \[6\]"),
+        ({"x": np.zeros((6, 2, 3, 4, 5)), "y": CLASSES}, {}, "can't be told what a sample of x .* is"),
+        ({"x": np.zeros((6, 7, 7, 7)), "y": CLASSES}, {}, "can't be told which axis of x .* is the channels"),
+        ({"x": np.zeros((6, 3, 9, 3)), "y": CLASSES}, {}, "can't be told which axis of x .* is the channels"),
+        ({"x": X, "y": CLASSES}, {"layout": "image"}, r"has the shape \[6, 5\], and the layout image takes 3 or 4 axes"),
+        ({"x": X, "y": CLASSES}, {"layout": "tokens"}, "x in .* holds float32, and tokens are whole numbers"),
+        ({"x": -CLASSES[:, None], "y": CLASSES}, {"layout": "tokens"}, "a token in row 1 of x in .* is -1"),
+        ({"x": X, "y": CLASSES}, {"view": "rows"}, "holds samples of the layout vector, and .* are for images"),
+        ({"x": X, "y": CLASSES}, {"resize": (4, 4)}, "are for images"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(save: Saved, named: dict[str, Any], fields: dict[str, Any], words: str) -> None:
+    """With the array, the row where there is one, and a mend."""
+    save(**named)
+    with pytest.raises(DataError, match=words) as caught:
+        save.read(**fields)
+    assert str(save.path) in caught.value.message
+    assert caught.value.help
+    assert not isinstance(caught.value, DataUnavailableError)
+
+
+@pytest.mark.parametrize("damage", ["text", "empty", "cut", "flipped", "no header"])
+def test_a_damaged_file_is_refused(save: Saved, damage: str) -> None:
+    """What is no .npz file, ends too early, or has one bit changed."""
+    save(x=_counting(600, 5), y=np.zeros(600, int))
+    content = bytearray(save.path.read_bytes())
+    if damage == "flipped":
+        content[2000] ^= 1
+    if damage == "no header":
+        content = bytearray(content.replace(b"\x93NUMPY", b"\x93NUMPX"))
+    broken = {"text": b"x,y\n1,2\n", "empty": b"", "cut": content[:-500]}.get(damage, bytes(content))
+    save.path.write_bytes(broken)
+    with pytest.raises(DataError, match="damaged|no .npz file"):
+        save.read()
+
+
+def test_a_pickle_inside_is_not_run(save: Saved) -> None:
+    """Object arrays are refused by their header, before anything of them is read."""
+
+    class Attack:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (pytest.fail, ("a pickle was run",))
+
+    save(x=X, y=np.array([Attack()] * 6, dtype=object))
+    with pytest.raises(DataError, match="Python objects"):
+        save.facts()
+
+
+def test_facts_read_no_inputs(save: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their header is enough, however large they are."""
+    asked: list[str] = []
+    read_array = arrays.read_array
+    monkeypatch.setattr(arrays, "read_array", lambda path, name: asked.append(name) or read_array(path, name))
+    save(x_train=X, y_train=CLASSES).facts()
+    assert asked == ["y_train"]
+
+
+def test_an_absent_file_is_unavailable(tmp_path: Path) -> None:
+    """The error that a fallback answers."""
+    with pytest.raises(DataUnavailableError, match="there is no file"):
+        arrays.facts(Arrays(path="absent.npz"), Directories((tmp_path,), tmp_path))

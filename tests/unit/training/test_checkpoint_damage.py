@@ -1,0 +1,236 @@
+"""A checkpoint that is not what was written is never loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dlcli.errors import CheckpointError
+from dlcli.training.checkpoint import load_checkpoint, load_newest, save_checkpoint
+from tests.unit.training.checkpoint_cases import assert_is_of_step, contents, write
+
+FILES = ["MANIFEST.json", "state.json", "model.safetensors", "optimizer.safetensors", "random.safetensors"]
+
+
+def flip(path: Path, bit: int) -> None:
+    """Turns one bit over, counted from the file's start."""
+    content = bytearray(path.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(content)
+
+
+def with_manifest(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Writes the manifest anew after a change."""
+    manifest = json.loads((path / "MANIFEST.json").read_text())
+    replaced = change(manifest)
+    (path / "MANIFEST.json").write_text(json.dumps(manifest if replaced is None else replaced))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_flipped_bit_at_either_end_or_in_the_middle(name: str, tmp_path: Path) -> None:
+    """One bit is enough, in any file, and the file is named; a manifest may accuse the file that it describes."""
+    path = write(tmp_path, 1)
+    whole = (path / name).read_bytes()
+    for bit in (0, 4 * len(whole), 8 * len(whole) - 1):
+        flip(path / name, bit)
+        named = name if name != "MANIFEST.json" else "step-00000001"
+        with pytest.raises(CheckpointError, match=re.escape(named)) as caught:
+            load_checkpoint(path)
+        assert caught.value.exit_code == 5
+        (path / name).write_bytes(whole)
+    assert_is_of_step(load_checkpoint(path), 1)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_flipped_bit_is_found(data: st.DataObject, tmp_path: Path) -> None:
+    """Random bits of random files, the manifest's own among them."""
+    path = tmp_path / "step-00000001"
+    if not path.exists():
+        write(tmp_path, 1)
+    file = path / data.draw(st.sampled_from(FILES))
+    whole = file.read_bytes()
+    flip(file, data.draw(st.integers(0, 8 * len(whole) - 1)))
+    try:
+        with pytest.raises(CheckpointError):
+            load_checkpoint(path)
+    finally:
+        file.write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("keep", [0.0, 0.5, -1])
+def test_a_truncated_file_is_found(name: str, keep: float, tmp_path: Path) -> None:
+    """Nothing left, half left, one byte short."""
+    path = write(tmp_path, 1)
+    content = (path / name).read_bytes()
+    (path / name).write_bytes(content[: -1 if keep == -1 else int(len(content) * keep)])
+    with pytest.raises(CheckpointError, match=name.partition(".")[0]):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_longer_file_is_found(name: str, tmp_path: Path) -> None:
+    """Something behind the end is as wrong as something missing."""
+    path = write(tmp_path, 1)
+    (path / name).write_bytes((path / name).read_bytes() + b"x")
+    with pytest.raises(CheckpointError, match=name.partition(".")[0]):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_found(name: str, tmp_path: Path) -> None:
+    """Any of them, the manifest included."""
+    path = write(tmp_path, 1)
+    (path / name).unlink()
+    with pytest.raises(CheckpointError, match=f"{name} can't be read: "):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_folder_in_place_of_a_file_is_found(name: str, tmp_path: Path) -> None:
+    """It can't be read as a file, and that is what is said."""
+    path = write(tmp_path, 1)
+    (path / name).unlink()
+    (path / name).mkdir()
+    with pytest.raises(CheckpointError, match=name.partition(".")[0]):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"null", b"[]", b"7", b'"text"', b"{}", b"{", b"\xff\xfe\x00", b"not json", b"[" * 100_000, b'{"format": 1}'],
+    ids=lambda text: text[:12].decode(errors="replace"),
+)
+def test_a_manifest_that_is_none_is_refused(text: bytes, tmp_path: Path) -> None:
+    """Whatever is in its place gives a clear error and never another one."""
+    path = write(tmp_path, 1)
+    (path / "MANIFEST.json").write_bytes(text)
+    with pytest.raises(CheckpointError, match=r"MANIFEST\.json"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "files", [None, [], ["model.safetensors"], {"model.safetensors": 5}, {"model.safetensors": {}}, {"a": []}]
+)
+def test_a_list_of_files_that_is_none_is_refused(files: object, tmp_path: Path) -> None:
+    """`files` maps names to sizes and hashes, and nothing else is taken."""
+    path = write(tmp_path, 1)
+    with_manifest(path, lambda manifest: manifest.update(files=files))
+    with pytest.raises(CheckpointError, match=r"MANIFEST\.json"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("number", [0, 2, "1", None])
+def test_another_format_is_refused(number: object, tmp_path: Path) -> None:
+    """A checkpoint of another version of dlcli is not guessed at."""
+    path = write(tmp_path, 1)
+    with_manifest(path, lambda manifest: manifest.update(format=number))
+    with pytest.raises(CheckpointError, match=f"has format {number}, and this version of dlcli reads 1") as caught:
+        load_checkpoint(path)
+    assert caught.value.help == "use the version of dlcli that wrote it"
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.safetensors", "/etc/hostname", "..", ".", "", "a/b", "sub/../state.json", "a\\b", "a\x00b", "a b", ".x"]
+)
+def test_no_file_outside_is_read(name: str, tmp_path: Path) -> None:
+    """A manifest that names anything but a plain file of its folder is refused, even if size and hash are right."""
+    path = write(tmp_path, 1)
+    secret = (path / "model.safetensors").read_bytes()
+    (tmp_path / "secret.safetensors").write_bytes(secret)
+    entry = {"bytes": len(secret), "sha256": hashlib.sha256(secret).hexdigest()}
+    with_manifest(path, lambda manifest: manifest["files"].update({name: entry}))
+    with pytest.raises(CheckpointError, match="names files that a checkpoint does not have"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(("missing", "message"), [("state.json", "can't be read"), ("model.safetensors", "holds no weights")])
+def test_a_manifest_without_the_main_files_is_refused(missing: str, message: str, tmp_path: Path) -> None:
+    """All that is listed verifies, and it is still no checkpoint."""
+    path = write(tmp_path, 1)
+    with_manifest(path, lambda manifest: manifest["files"].pop(missing) and None)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("content", [b"\x80\x04K\x01.", b"\xff" * 100, b"\x08" + b"\0" * 7 + b"{}", b""], ids=repr)
+def test_weights_that_are_no_safetensors_are_refused(content: bytes, tmp_path: Path) -> None:
+    """A pickle or anything else under that name, with a manifest that fits it, is neither run nor read."""
+    path = write(tmp_path, 1)
+    (path / "model.safetensors").write_bytes(content)
+    entry = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    with_manifest(path, lambda manifest: manifest["files"].update({"model.safetensors": entry}))
+    with pytest.raises(CheckpointError, match="can't be read"):
+        load_checkpoint(path)
+
+
+def test_a_state_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    """A checkpoint says how far the training had come."""
+    state: Any = [1, 2]
+    path = save_checkpoint(tmp_path, 1, contents(1), state)
+    with pytest.raises(CheckpointError):
+        load_checkpoint(path)
+
+
+def test_the_newest_is_loaded(tmp_path: Path) -> None:
+    """By step, whatever the order in which they were written; there is nothing to say about it."""
+    for step in (20, 100, 3):
+        write(tmp_path, step)
+    notices: list[str] = []
+    newest = load_newest(tmp_path, notices.append)
+    assert newest is not None
+    assert_is_of_step(newest, 100)
+    assert notices == []
+
+
+def test_a_damaged_one_is_passed_over_and_named(tmp_path: Path) -> None:
+    """The newest that verifies is taken, and each newer one is told with what is wrong."""
+    for step in (1, 2, 3):
+        write(tmp_path, step)
+    flip(tmp_path / "step-00000003" / "model.safetensors", 100)
+    (tmp_path / "step-00000002" / "MANIFEST.json").unlink()
+    notices: list[str] = []
+    newest = load_newest(tmp_path, notices.append)
+    assert newest is not None
+    assert_is_of_step(newest, 1)
+    assert len(notices) == 2
+    assert "step-00000003/model.safetensors is damaged" in notices[0]
+    assert "step-00000002/MANIFEST.json can't be read" in notices[1]
+    assert all(notice.endswith("; going back to step-00000001") for notice in notices)
+
+
+def test_where_none_verifies_a_run_does_not_start_over(tmp_path: Path) -> None:
+    """Each bad file is named, and the exit code is that of a damaged checkpoint."""
+    for step in (1, 2):
+        write(tmp_path, step)
+        flip(tmp_path / f"step-0000000{step}" / "state.json", 5)
+    notices: list[str] = []
+    with pytest.raises(CheckpointError, match="no checkpoint verifies") as caught:
+        load_newest(tmp_path, notices.append)
+    assert all(f"step-0000000{step}/state.json" in caught.value.message for step in (1, 2))
+    assert caught.value.exit_code == 5
+    assert caught.value.help is not None
+    assert notices == []
+
+
+@pytest.mark.parametrize("folder", ["missing", "empty"])
+def test_where_there_never_was_one_there_is_none(folder: str, tmp_path: Path) -> None:
+    """A run that was killed before its first checkpoint begins anew."""
+    (tmp_path / "empty").mkdir()
+    assert load_newest(tmp_path / folder, pytest.fail) is None
+
+
+def test_a_checkpoint_can_be_moved(tmp_path: Path) -> None:
+    """A copy elsewhere, under any name, still verifies."""
+    shutil.copytree(write(tmp_path, 4), tmp_path / "copy of mine")
+    assert_is_of_step(load_checkpoint(tmp_path / "copy of mine"), 4)

@@ -1,0 +1,132 @@
+"""NaN and infinity end a training before anything good is overwritten."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dlcli.config import training as specs
+from dlcli.errors import DivergedError
+from dlcli.training.checkpoint import list_checkpoints, load_checkpoint, read_hint
+from dlcli.training.loop import fit
+from dlcli.training.run_folder import RunFolder
+from tests.unit.training.trainings import Watcher, make_trainer, run_folder, train_spec, vectors
+
+EXPLODES_IN_EPOCH_2 = train_spec(schedule=specs.MultiStep(milestones=(1,), gamma=1e30), loss=specs.MeanSquaredError(), metrics=())
+
+
+def files(path: Path) -> dict[str, bytes]:
+    """All that is in a run's folder."""
+    return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
+
+
+def explode(path: Path) -> tuple[Watcher, DivergedError, dict[str, bytes]]:
+    """A run of which the first epoch is good and the second diverges; what was there after the first."""
+    dataset = vectors(targets=3)
+    trainer, watcher = make_trainer(EXPLODES_IN_EPOCH_2, dataset), Watcher()
+    kept: dict[str, bytes] = {}
+    ended = watcher.epoch_ended
+
+    def keep(record: dict[str, Any], *, is_best: bool) -> None:
+        ended(record, is_best=is_best)
+        kept.update(files(path))
+
+    watcher.epoch_ended = keep  # type: ignore[method-assign] # looks at the folder at that moment
+    with pytest.raises(DivergedError) as caught:
+        fit(trainer, run_folder(path), watcher, watcher.stop)
+    return watcher, caught.value, kept
+
+
+def test_the_message_names_step_epoch_and_rate(tmp_path: Path) -> None:
+    """The first step whose loss is not finite, its epoch and its learning rate; exit code 4 and what to do."""
+    watcher, error, _ = explode(tmp_path)
+    step = next(index for index, loss in enumerate(watcher.losses, start=1) if not math.isfinite(loss))
+    assert step > 4
+    assert error.message.startswith(f"the loss is {watcher.losses[step - 1]} at step {step} (epoch 2, learning rate 1e+29)")
+    assert "train.optimizer.lr" in (error.help or "")
+    assert error.exit_code == 4
+
+
+def test_what_was_good_is_not_touched(tmp_path: Path) -> None:
+    """The checkpoint, the hints and the log of the epoch before are as they were, and they still verify."""
+    _, _, kept = explode(tmp_path)
+    assert files(tmp_path) == kept
+    best = read_hint(tmp_path / "checkpoints", "best")
+    assert best is not None
+    assert [load_checkpoint(path).path for path in list_checkpoints(tmp_path / "checkpoints")] == [best]
+    assert [event["epoch"] for event in RunFolder(tmp_path).read_metrics()] == [1]
+
+
+def test_a_bad_loss_is_found_within_the_epoch(tmp_path: Path) -> None:
+    """In a long epoch a training that diverges early does not go on to its end."""
+    dataset = vectors(train=2000)
+    dataset.train.inputs[:] = math.nan
+    trainer, watcher = make_trainer(train_spec(batch_size=2), dataset), Watcher()
+    with pytest.raises(DivergedError, match=r"the loss is nan at step 1 \(epoch 1, learning rate 0\.1\)"):
+        fit(trainer, run_folder(tmp_path), watcher, watcher.stop)
+    assert len(watcher.losses) < 100
+
+
+def test_a_stop_request_does_not_save_what_diverged(tmp_path: Path) -> None:
+    """A signal that comes after a NaN still ends with the error, and nothing is written."""
+    dataset = vectors()
+    dataset.train.inputs[:] = math.nan
+    watcher = Watcher(stop_after=[1])
+    with pytest.raises(DivergedError):
+        fit(make_trainer(train_spec(), dataset), run_folder(tmp_path), watcher, watcher.stop)
+    assert list_checkpoints(tmp_path / "checkpoints") == []
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["0.weight", "2.bias"])
+def test_a_bad_weight_is_not_saved(name: str, value: float, tmp_path: Path) -> None:
+    """The weight is named, and nothing is written."""
+    trainer = make_trainer(train_spec())
+    with torch.no_grad():
+        trainer.network.get_parameter(name).view(-1)[-1] = value
+    with pytest.raises(DivergedError, match=f"`{name}` holds NaN or infinity") as caught:
+        trainer.save(tmp_path / "checkpoints")
+    assert caught.value.exit_code == 4
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_last_step_that_ruins_the_weights_is_found_before_the_log(tmp_path: Path) -> None:
+    """Every loss is finite, and the weights after the last step are not: no line, no best epoch, no checkpoint."""
+    spec = train_spec(batch_size=26, epochs=1, optimizer=specs.Sgd(lr=1e39))
+    trainer, watcher = make_trainer(spec, vectors(valid=0)), Watcher()
+    with pytest.raises(DivergedError, match=r"holds NaN or infinity after step 1 \(epoch 1\)"):
+        fit(trainer, run_folder(tmp_path), watcher, watcher.stop)
+    assert math.isfinite(watcher.losses[0])
+    assert files(tmp_path) == {}
+    assert trainer.progress.best is None
+
+
+@pytest.mark.parametrize("key", ["loss", "accuracy"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_bad_figure_of_the_validation_ends_the_run(key: str, value: float, tmp_path: Path) -> None:
+    """Whichever figure it is, monitored or not: one that is not finite is no result, and it never reaches the log."""
+    trainer, watcher = make_trainer(train_spec()), Watcher()
+    trainer.evaluate = lambda _: {"loss": 0.5, "accuracy": 0.5, key: value}  # type: ignore[method-assign] # scripted
+    with pytest.raises(DivergedError, match=f"valid/{key} is {value} after epoch 1"):
+        fit(trainer, run_folder(tmp_path), watcher, watcher.stop)
+    assert files(tmp_path) == {}
+
+
+def test_losses_are_looked_at_once_in_a_while(tmp_path: Path) -> None:
+    """Looking waits for the device: no step of a short epoch does it, the end of the epoch does."""
+    trainer = make_trainer(train_spec())
+    looked: list[int] = []
+    check = trainer.check_losses
+
+    def watched() -> None:
+        looked.append(trainer.progress.step)
+        check()
+
+    trainer.check_losses = watched  # type: ignore[method-assign] # looks on
+    watcher = Watcher(stop_after=[3])
+    fit(trainer, run_folder(tmp_path), watcher, watcher.stop)
+    assert set(looked) == {3}
