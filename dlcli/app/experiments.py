@@ -15,6 +15,8 @@ from dlcli.data.catalogue import SOURCES
 from dlcli.data.dataset import Dataset, open_dataset
 from dlcli.data.directories import Directories, search_directories
 from dlcli.data.raw import DataUnavailableError
+from dlcli.errors import CheckpointError
+from dlcli.training.run_folder import RunFolder
 
 Config = str | Path | dict[str, Any]
 
@@ -61,6 +63,27 @@ def open_experiment(
     if dataset.facts != asked.facts:
         found = experiment.resolve(compose.load(config, overrides), lambda _: dataset.facts)
     return replace(found, data=dataset.spec), dataset
+
+
+def recorded_experiment(folder: RunFolder) -> Experiment:
+    """The experiment of a run from what it recorded: its data need not be there.
+
+    Raises:
+        CheckpointError: the record does not say what the data was.
+    """
+    try:
+        facts = DataFacts.from_json(folder.read_record()["data"]["facts"])
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder.path / 'run.json'} does not say what the data was: {error}") from error
+    return experiment.resolve(compose.load(folder.resolved_config), lambda _: facts)
+
+
+def recorded_data_dir(folder: RunFolder, data_dir: Path | None) -> Path | None:
+    """Where a run's data is looked for first: where somebody says, else where it was when the run was trained."""
+    if data_dir is not None:
+        return data_dir
+    recorded = folder.read_record().get("data", {}).get("folder")
+    return Path(recorded) if isinstance(recorded, str) and Path(recorded).is_dir() else None
 
 
 def _directories(config: Config, data_dir: Path | None) -> Directories:

@@ -9,7 +9,6 @@ from typing import Any, Final
 from dlcli.app.experiments import read_experiment
 from dlcli.config import compose, tree
 from dlcli.errors import UsageError
-from dlcli.training.progress import Progress
 
 _HARMLESS: Final = ("train.max_time", "train.early_stopping")
 _CHANGES_COURSE: Final = ("train.epochs", "train.max_steps", "train.optimizer", "train.schedule", "train.clip_gradients")
@@ -55,18 +54,6 @@ def check_same_config(config: Path, resolved: Path, data_dir: Path | None) -> No
     if changed:
         help = "leave the config out to go on with the run's own: dlcli train --resume"
         raise UsageError(f"{config} is no longer what the run began with: {', '.join(changed[:5])} changed", help=help)
-
-
-def reopen(progress: Progress, *, epochs: int, max_steps: int | None, max_time: float | None) -> None:
-    """Lets a training that had ended go on where its new limits allow it."""
-    ended = {
-        "epochs": progress.epoch >= epochs,
-        "max_steps": max_steps is not None and progress.step >= max_steps,
-        "max_time": max_time is not None and progress.elapsed_seconds >= max_time,
-        "early_stopping": True,
-    }
-    if progress.finished is not None and not ended[progress.finished]:
-        progress.finished = "epochs" if progress.epoch >= epochs else None
 
 
 def _flat(value: Any, key: str = "") -> dict[str, Any]:

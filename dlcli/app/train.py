@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from dlcli.app.experiments import Config, open_experiment
-from dlcli.app.resume import check_changes, check_same_config, reopen
+from dlcli.app.experiments import Config, open_experiment, recorded_data_dir
+from dlcli.app.resume import check_changes, check_same_config
 from dlcli.app.runs import Run
 from dlcli.config.experiment import Experiment, as_yaml
 from dlcli.data.dataset import Dataset
 from dlcli.data.preprocessing import Preprocessing
-from dlcli.errors import EXIT_BUG, EXIT_OK, DivergedError, DlcliError, UsageError
+from dlcli.errors import EXIT_BUG, EXIT_OK, EXIT_SIGINT, DivergedError, DlcliError, ResourceError, UsageError
 from dlcli.models.network import build_network
 from dlcli.runtime.device import choose_device, device_title
 from dlcli.runtime.environment import environment, git_commit
@@ -27,7 +27,7 @@ from dlcli.training.checkpoint import load_checkpoint, load_newest, read_hint
 from dlcli.training.loop import fit, monitored
 from dlcli.training.observers import Observers, TextLog
 from dlcli.training.progress import Observer
-from dlcli.training.run_folder import RunFolder, create_run_folder, find_run, point_latest_at
+from dlcli.training.run_folder import RunFolder, create_run_folder, discard_run_folder, find_run, point_latest_at
 from dlcli.training.trainer import Trainer
 
 NEWEST = "latest"
@@ -76,25 +76,29 @@ def train(request: TrainRequest) -> Run:
         config = old.resolved_config if old else request.config
         if config is None:
             raise UsageError("there is no config", help="for example: dlcli train configs/cnn.yaml")
-        experiment, dataset = open_experiment(
-            config, request.overrides, request.data_dir, show.notice, downloads=request.downloads
-        )
+        data_dir = recorded_data_dir(old, request.data_dir) if old else request.data_dir
+        experiment, dataset = open_experiment(config, request.overrides, data_dir, show.notice, downloads=request.downloads)
         with seeded(experiment.train.seed, deterministic=experiment.train.deterministic):
             trainer = _trainer(experiment, dataset, device)
+            constant = _constant_record(request, trainer, experiment, old, data_dir)
             folder = old or _new_folder(request, config, experiment)
-            record = _Record(folder, _first_record(request, trainer, experiment, old), time.perf_counter())
+            record = _Record(folder, constant, time.perf_counter())
             observer = Observers([*request.observers, TextLog(folder.log)])
             try:
-                return _run(trainer, folder, record, observer, stop, resumed=old is not None)
+                with memory_errors():
+                    return _run(trainer, folder, record, observer, stop, resumed=experiment if old else None)
             except BaseException as error:
                 record.fail(trainer, error)
                 raise
 
 
-def _run(trainer: Trainer, folder: RunFolder, record: _Record, observer: Observer, stop: StopRequest, *, resumed: bool) -> Run:
+def _run(
+    trainer: Trainer, folder: RunFolder, record: _Record, observer: Observer, stop: StopRequest, *, resumed: Experiment | None
+) -> Run:
     """Trains, and writes the record at the start and at the end."""
     if resumed:
         _take_up(trainer, folder, observer)
+        folder.write_resolved(as_yaml(resumed.resolved()))
     record.write(trainer, "running")
     point_latest_at(folder)
     fit(trainer, folder, observer, stop)
@@ -109,12 +113,14 @@ def _run(trainer: Trainer, folder: RunFolder, record: _Record, observer: Observe
 def _run_to_resume(request: TrainRequest, show: Observer) -> RunFolder:
     """The run that goes on, once it is clear that it can."""
     run = None if request.resume == NEWEST else request.resume
-    folder = find_run(run, request.runs)
+    by_path = isinstance(request.config, str | Path)
+    folder = find_run(run, request.runs, config=str(request.config) if by_path and run is None else None)
     if request.name is not None:
         raise UsageError("a run that goes on keeps its name", help="leave out --name")
+    data_dir = recorded_data_dir(folder, request.data_dir)
     if isinstance(request.config, str | Path):
-        check_same_config(Path(request.config), folder.resolved_config, request.data_dir)
-    for change in check_changes(folder.resolved_config, request.overrides, request.data_dir):
+        check_same_config(Path(request.config), folder.resolved_config, data_dir)
+    for change in check_changes(folder.resolved_config, request.overrides, data_dir):
         show.notice(change)
     return folder
 
@@ -130,7 +136,11 @@ def _new_folder(request: TrainRequest, config: Config, experiment: Experiment) -
     stem = "run" if isinstance(config, dict) else Path(config).stem
     given = as_yaml(config) if isinstance(config, dict) else Path(config).read_text(encoding="utf-8-sig")
     folder = create_run_folder(request.runs, stem, request.name)
-    folder.write_configs(given, as_yaml(experiment.resolved()))
+    try:
+        folder.write_configs(given, as_yaml(experiment.resolved()))
+    except ResourceError:
+        discard_run_folder(folder)
+        raise
     return folder
 
 
@@ -142,8 +152,8 @@ def _take_up(trainer: Trainer, folder: RunFolder, observer: Observer) -> None:
         folder.forget_after(0)
         return
     trainer.restore(checkpoint)
-    spec = trainer.spec
-    reopen(trainer.progress, epochs=spec.epochs, max_steps=spec.max_steps, max_time=spec.max_time)
+    if trainer.progress.finished is not None:
+        trainer.progress.finished = trainer.why_over()
     folder.forget_after(trainer.progress.step)
 
 
@@ -183,6 +193,8 @@ class _Record:
         """Writes how the run ended, if the disk still takes it."""
         status = "diverged" if isinstance(error, DivergedError) else "failed"
         code = error.exit_code if isinstance(error, DlcliError) else EXIT_BUG
+        if isinstance(error, KeyboardInterrupt):
+            status, code = "interrupted", EXIT_SIGINT
         message = error.message if isinstance(error, DlcliError) else f"{type(error).__name__}: {error}"
         try:
             self.write(trainer, status, exit_code=code, error=message)
@@ -190,7 +202,9 @@ class _Record:
             error.add_note(f"and run.json could not say so: {second.message}")
 
 
-def _first_record(request: TrainRequest, trainer: Trainer, experiment: Experiment, old: RunFolder | None) -> dict[str, Any]:
+def _constant_record(
+    request: TrainRequest, trainer: Trainer, experiment: Experiment, old: RunFolder | None, data_dir: Path | None
+) -> dict[str, Any]:
     """What does not change while a run lasts."""
     dataset = trainer.dataset
     splits = {"train": dataset.train, "valid": dataset.valid, "test": dataset.test}
@@ -198,7 +212,7 @@ def _first_record(request: TrainRequest, trainer: Trainer, experiment: Experimen
     return {
         "started": before.get("started", _now()),
         "resumed": [*before.get("resumed", []), _now()] if old else [],
-        "config": before.get("config", str(request.config) if isinstance(request.config, str | Path) else None),
+        "config": before.get("config", str(Path(request.config).resolve()) if isinstance(request.config, str | Path) else None),
         "device": str(trainer.device),
         "device_title": device_title(trainer.device),
         "seed": trainer.spec.seed,
@@ -208,9 +222,11 @@ def _first_record(request: TrainRequest, trainer: Trainer, experiment: Experimen
             "asked": before.get("data", {}).get("asked", dataset.asked),
             "used": dataset.used,
             "origin": dataset.origin,
+            "folder": str(data_dir.resolve()) if data_dir is not None else None,
             "notice": dataset.notice,
             "samples": {name: len(split) if split is not None else 0 for name, split in splits.items()},
             "classes": dataset.class_names,
+            "facts": dataset.facts.as_json(),
         },
         "versions": environment(trainer.device),
         "git_commit": git_commit(),

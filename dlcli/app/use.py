@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlcli.app.experiments import Config, open_experiment, read_experiment
+from dlcli.app.experiments import Config, open_experiment, read_experiment, recorded_data_dir, recorded_experiment
 from dlcli.app.runs import Run, open_run
 from dlcli.config.experiment import Experiment
 from dlcli.config.training import BinaryCrossEntropy, CrossEntropy
@@ -68,7 +68,6 @@ def load(
     checkpoint: str = "best",
     device: str = "cpu",
     runs: Path = Path("runs"),
-    data_dir: Path | None = None,
 ) -> nn.Module:
     """The trained network of a run, an ordinary `nn.Module` in eval mode.
 
@@ -77,7 +76,6 @@ def load(
         checkpoint: best, last or the number of a step.
         device: where to put it.
         runs: the folder of all runs.
-        data_dir: where data is looked for first.
 
     Raises:
         UsageError: there is no such run or checkpoint.
@@ -85,8 +83,7 @@ def load(
     """
     folder = open_run(run, runs).folder
     found = find_checkpoint(folder, checkpoint)
-    experiment = read_experiment(folder.resolved_config, (), data_dir)
-    return _network(experiment, found).to(choose_device(device)).eval()
+    return _network(recorded_experiment(folder), found).to(choose_device(device)).eval()
 
 
 def evaluate(
@@ -98,7 +95,15 @@ def evaluate(
     runs: Path = Path("runs"),
     data_dir: Path | None = None,
 ) -> Judgement:
-    """Judges a run's network on a split of its data; see `load` for the arguments.
+    """Judges a run's network on a split of its data.
+
+    Args:
+        run: a run, its folder, its name, or None for the newest.
+        split: train, valid or test.
+        checkpoint: best, last or the number of a step.
+        device: as for `--device`.
+        runs: the folder of all runs.
+        data_dir: where data is looked for first; without it, where it was when the run was trained.
 
     Raises:
         DlcliError: run, checkpoint, split or data is not there.
@@ -108,7 +113,9 @@ def evaluate(
     folder = open_run(run, runs).folder
     found = find_checkpoint(folder, checkpoint)
     with memory_errors():
-        experiment, dataset = open_experiment(folder.resolved_config, (), data_dir, _ignore)
+        experiment, dataset = open_experiment(
+            folder.resolved_config, (), recorded_data_dir(folder, data_dir), _ignore
+        )
         network = _network(experiment, found).to(chosen)
         preprocessing = Preprocessing(dataset.spec, dataset.facts, seed=experiment.train.seed).to(chosen)
         batches = evaluation_batches(dataset.to(chosen), split, preprocessing, experiment.train)
@@ -118,7 +125,7 @@ def evaluate(
 
 
 def predict(
-    run: Run | str | Path | None, inputs: Any, *, device: str = "auto", runs: Path = Path("runs"), data_dir: Path | None = None
+    run: Run | str | Path | None, inputs: Any, *, device: str = "auto", runs: Path = Path("runs")
 ) -> Tensor:
     """What a run's network says of new samples.
 
@@ -128,7 +135,6 @@ def predict(
             series (N, T, features), vectors (N, features).
         device: as for `--device`.
         runs: the folder of all runs.
-        data_dir: where data is looked for first.
 
     Returns:
         On the CPU: the probability of each class (N, classes), of each label (N, labels), or values (N, targets).
@@ -138,7 +144,7 @@ def predict(
     """
     chosen = choose_device(device)
     folder = open_run(run, runs).folder
-    experiment = read_experiment(folder.resolved_config, (), data_dir)
+    experiment = recorded_experiment(folder)
     network = _network(experiment, find_checkpoint(folder, "best")).to(chosen).eval()
     preprocessing = Preprocessing(experiment.data, experiment.facts, seed=experiment.train.seed).to(chosen)
     samples = preprocessing.checked(torch.as_tensor(inputs)).to(chosen)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from dlcli.config.shapes import Image, Sequence, Shape, Token, Volume, channels_of, holds_tokens
+from dlcli.config.shapes import Image, Sequence, Shape, Token, Vector, Volume, channels_of, holds_tokens
 
 
 @dataclass(frozen=True)
@@ -31,3 +32,31 @@ class DataFacts:
         if not holds_tokens(shape):
             facts["num_features"] = channels_of(shape)
         return {f"data.{name}": value for name, value in facts.items() if value is not None}
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for the record of a run."""
+        return {"input": _shape_as_json(self.input), "num_classes": self.num_classes, "num_targets": self.num_targets}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> DataFacts:
+        """The facts again.
+
+        Raises:
+            KeyError, TypeError: the values are not those of `as_json`.
+        """
+        return cls(_shape_from_json(values["input"]), values["num_classes"], values["num_targets"])
+
+
+_SHAPES = {kind.__name__.lower(): kind for kind in (Vector, Image, Volume, Token)}
+
+
+def _shape_as_json(shape: Shape) -> dict[str, Any]:
+    if isinstance(shape, Sequence):
+        return {"kind": "sequence", "time": shape.time, "item": _shape_as_json(shape.item)}
+    return {"kind": type(shape).__name__.lower(), **asdict(shape)}
+
+
+def _shape_from_json(values: dict[str, Any]) -> Shape:
+    if values["kind"] == "sequence":
+        return Sequence(values["time"], _shape_from_json(values["item"]))
+    return _SHAPES[values["kind"]](**{name: value for name, value in values.items() if name != "kind"})

@@ -46,6 +46,10 @@ class RunFolder:
     def write_configs(self, given: str, resolved: str) -> None:
         """Keeps the config as it was given and as it was understood."""
         write_durably(self.path / "config.yaml", given.encode())
+        self.write_resolved(resolved)
+
+    def write_resolved(self, resolved: str) -> None:
+        """Replaces the config as it is understood: a run that goes on may have been given new limits."""
         write_durably(self.resolved_config, resolved.encode())
 
     def write_record(self, record: dict[str, Any]) -> None:
@@ -162,20 +166,25 @@ def discard_run_folder(folder: RunFolder) -> None:
     shutil.rmtree(folder.path, ignore_errors=True)
 
 
-def find_run(run: str | Path | None, runs: Path) -> RunFolder:
+def find_run(run: str | Path | None, runs: Path, *, config: str | None = None) -> RunFolder:
     """The folder of a run.
 
     Args:
         run: a folder, a name under `runs`, or None for the newest.
         runs: the folder of all runs.
+        config: for the newest: only of the runs that this config, by its path, was trained to.
 
     Raises:
         UsageError: there is no such run.
     """
     found = _oldest_first(path for path in runs.iterdir() if is_run(path)) if runs.is_dir() else []
     if run is None or str(run) == LATEST:
+        if config is not None:
+            found = [path for path in found if _config_of(path) == Path(config).resolve()]
         if not found:
-            raise UsageError(f"there is no run in {runs}", help="train one: dlcli train configs/cnn.yaml")
+            what = f"run of {config}" if config is not None else "run"
+            help = f"train one: dlcli train {config or 'configs/cnn.yaml'} --runs-dir {runs}"
+            raise UsageError(f"there is no {what} in {runs}", help=help)
         return RunFolder(found[-1])
     for path in (Path(run), runs / run):
         target = path.resolve() if path.is_symlink() else path
@@ -188,6 +197,14 @@ def find_run(run: str | Path | None, runs: Path) -> RunFolder:
 def is_run(path: Path) -> bool:
     """Whether a folder is that of a run; links don't count."""
     return path.is_dir() and path.name != LATEST and (path / "run.json").is_file()
+
+
+def _config_of(path: Path) -> Path | None:
+    """The config that a run was trained with, where its record says so."""
+    try:
+        return Path(json.loads((path / "run.json").read_bytes())["config"]).resolve()
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _oldest_first(paths: Iterable[Path]) -> list[Path]:

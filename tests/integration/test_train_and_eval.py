@@ -122,7 +122,7 @@ def test_best_is_judged_and_last_can_be(cli: Cli, quick: Path) -> None:
     assert f"step-{run['step']:08d}" in steps
     outcome = cli("eval", "--checkpoint", "7")
     assert outcome.code == 2
-    assert "best, last, or the number of a step" in outcome.err
+    assert "best, last, or one of these steps: 10, 20" in outcome.err
 
 
 def test_a_resumed_run_ends_like_one_that_never_stopped(cli: Cli, quick: Path) -> None:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from dlcli.config.layers.base import LayerSpec
 from dlcli.config.layers.windows import checked, conv_size
-from dlcli.config.shapes import Shape, ShapeError, Vector, Volume, channels_of, window_sizes, with_channels
+from dlcli.config.shapes import Shape, ShapeError, Vector, channels_of, window_sizes, with_channels
 from dlcli.config.values import Pair, PairOrZero, Single, SingleOrZero, Triple, TripleOrZero
 
 _SERIES = ("series",)
@@ -130,10 +130,10 @@ class AvgPool3d(_AvgPool):
     stride: Triple | None = None
     padding: TripleOrZero = (0, 0, 0)
 
-    def output_shape(self, volume: Volume) -> Shape:
-        if any(size < kernel for size, kernel in zip(window_sizes(volume), self.kernel_size, strict=True)):
-            raise ShapeError(f"the window of `{self.kind}` is larger than its input without padding, {volume}")
-        return super().output_shape(volume)
+    def output_shape(self, shape: Shape) -> Shape:
+        if any(size < kernel for size, kernel in zip(window_sizes(shape), self.kernel_size, strict=True)):
+            raise ShapeError(f"the window of `{self.kind}` is larger than its input without padding, {shape}")
+        return super().output_shape(shape)
 
 
 class _AdaptivePool(LayerSpec):

@@ -111,7 +111,7 @@ train:
 
 
 def test_all_mistakes_of_a_config_are_found_at_once() -> None:
-    """Seventeen mistakes, in every section and at every depth: seventeen messages, each at its line and column."""
+    """Sixteen mistakes, in every section and at every depth: sixteen messages, each at its line and column."""
     assert places(mistakes(MANY_MISTAKES)) == [
         (1, 1, "unknown-key"),
         (2, 29, "type"),

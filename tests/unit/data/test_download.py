@@ -29,6 +29,9 @@ from dlcli.data.sources import cifar, download, mnist
 from dlcli.errors import ResourceError
 from tests.unit.data.idx_files import pictures_and_labels, write_family, write_idx
 
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+"""torchvision leaves it to the garbage collector to close a connection that failed."""
+
 Behaviour = Callable[[BaseHTTPRequestHandler, bytes], None]
 
 
@@ -137,10 +140,11 @@ def _everything(folder: Path) -> list[str]:
 def test_what_is_downloaded_is_read_kept_and_found_again(server: Server, cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The four compressed files and nothing else, without a word; the second time nothing is asked of the server."""
     np.testing.assert_array_equal(_fetch(cache), pictures_and_labels(50, 0)[0])
-    assert _everything(cache) == ["fashion_mnist"] + sorted(f"fashion_mnist/{name}" for name in server.asked)
-    assert len(server.asked) == 4
+    assert _everything(cache) == ["fashion_mnist"] + sorted(f"fashion_mnist/{name}" for name in set(server.asked))
+    assert len(set(server.asked)) == 4
+    server.asked.clear()
     _fetch(cache)
-    assert len(server.asked) == 4
+    assert server.asked == []
     assert capfd.readouterr() == ("", "")
 
 
@@ -162,7 +166,7 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("only", ["", "t10k-labels"], ids=["at once", "at the last file"])
+@pytest.mark.parametrize("only", ["", "t10k-images"], ids=["at once", "at the last file"])
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failed_download_leaves_nothing_behind(server: Server, cache: Path, failure: str, only: str) -> None:
     """Whatever the server does, with the first file or after three good ones: unavailable, and an empty folder."""
@@ -186,17 +190,22 @@ def test_a_server_that_never_answers_is_given_up(server: Server, cache: Path) ->
 
 def test_a_server_that_falls_silent_is_given_up(server: Server, cache: Path) -> None:
     """It answered, sent three files, and then nothing more."""
-    server.behave, server.only = server.wait, "t10k-labels"
+    server.behave, server.only = server.wait, "t10k-images"
     with pytest.raises(DataUnavailableError, match="timed out"):
         _fetch(cache)
     assert _everything(cache) == []
-    assert len(server.asked) == 4
+    assert len(set(server.asked)) == 4
     assert socket.getdefaulttimeout() is None
 
 
 def test_the_wait_for_an_answer_has_an_end_whatever_hangs(cache: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name server that swallows requests holds up the call itself, beyond any timeout."""
-    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: server.gone.wait(20))
+
+    def hang(*_: object, **__: object) -> None:
+        server.gone.wait(20)
+        raise OSError("temporary failure in name resolution")
+
+    monkeypatch.setattr(urllib.request, "urlopen", hang)
     with pytest.raises(DataUnavailableError, match=r"no answer within 0\.5 seconds"):
         _fetch(cache)
 
@@ -327,7 +336,7 @@ def test_all_addresses_of_real_data_sets_are_known() -> None:
 def test_compressed_files_are_intact(server: Server, cache: Path) -> None:
     """What was moved is what was served, byte for byte."""
     _fetch(cache)
-    for name in server.asked:
+    for name in set(server.asked):
         content = (cache / "fashion_mnist" / name).read_bytes()
         assert gzip.decompress(content)
         assert urllib.request.urlopen(server.url + name).read() == content

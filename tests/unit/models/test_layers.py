@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from dlcli.config.layers import LAYERS
 from dlcli.config.layers.time_distributed import TimeDistributed
 from dlcli.config.shapes import Image, Sequence, Shape, Vector
+from dlcli.config.spec import dump
 from dlcli.models.builders import BUILDERS
-from tests.unit.models.layer_cases import CASES, PROFILE, Fields, Plain, Shapes, build, random_input
+from tests.unit.models.layer_cases import CASES, PROFILE, Fields, Plain, Shapes, build, random_input, read_spec
 
 KINDS = sorted(LAYERS)
 
@@ -147,6 +148,18 @@ def _traced(module: nn.Module, run: Callable[..., Tensor], inputs: list[Tensor])
     loss = (output * torch.linspace(-1, 1, output.numel()).view_as(output)).sum()
     gradients = torch.autograd.grad(loss, sources, allow_unused=True, materialize_grads=True)
     return [output.detach(), *gradients]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "time_distributed"])  # its layers are written by their graph
+@PROFILE
+@given(data=st.data())
+def test_fields_written_out_read_back(kind: str, data: st.DataObject) -> None:
+    """As a resolved config has it, a layer is the same layer with every field named."""
+    _, fields = data.draw(CASES[kind].examples)
+    spec = read_spec(kind, fields)
+    written = dump(spec)
+    assert set(fields) <= set(written)
+    assert read_spec(kind, written) == spec
 
 
 def test_same_padding_of_an_even_kernel_gives_no_warning() -> None:

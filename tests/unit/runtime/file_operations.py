@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,6 +80,19 @@ class FileOperations:
             real(descriptor)
 
         return operation
+
+
+class Snapshots(FileOperations):
+    """Copies a folder before every operation: what a kill at that moment would leave."""
+
+    def __init__(self, folder: Path, copies: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self._copies = copies
+
+    def noted(self, what: str, path: Path) -> None:
+        shutil.copytree(self._folder, self._copies / f"{len(self.log):03}")
+        super().noted(what, path)
 
 
 class _WatchedFile:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from dlcli.errors import ResourceError
 from dlcli.training.checkpoint import list_checkpoints, load_newest, prune, save_checkpoint, write_hint
-from tests.unit.runtime.file_operations import FileOperations
+from tests.unit.runtime.file_operations import FileOperations, Snapshots
 from tests.unit.training.checkpoint_cases import contents, steps_that_load, write
 
 OPERATIONS_OF_A_SAVE = 1 + 5 * 3 + 3
@@ -56,24 +55,11 @@ def test_a_failing_operation_leaves_nothing_half_done(fail_at: int, error: int, 
     assert newest.path.name == "step-00000003"
 
 
-class _Snapshots(FileOperations):
-    """Copies a folder before every operation: what a kill at that moment would leave."""
-
-    def __init__(self, folder: Path, copies: Path) -> None:
-        super().__init__()
-        self._folder = folder
-        self._copies = copies
-
-    def noted(self, what: str, path: Path) -> None:
-        shutil.copytree(self._folder, self._copies / f"{len(self.log):03}")
-        super().noted(what, path)
-
-
 def test_a_kill_at_any_moment_of_a_save_leaves_the_old_or_the_new(tmp_path: Path) -> None:
     """Before every operation: the loader gives a whole checkpoint, and the same process number can save again."""
     folder, copies = tmp_path / "checkpoints", tmp_path / "copies"
     write(folder, 1)
-    operations = _Snapshots(folder, copies)
+    operations = Snapshots(folder, copies)
     with operations.watching():
         write(folder, 2)
     found = []

@@ -1,0 +1,297 @@
+"""The folder of a run: how it is called, made and found."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlcli.errors import CheckpointError, ResourceError, UsageError
+from dlcli.training import run_folder as module
+from dlcli.training.run_folder import (
+    RunFolder,
+    check_name,
+    create_run_folder,
+    discard_run_folder,
+    find_run,
+    point_latest_at,
+)
+
+NOON = datetime(2024, 5, 6, 12, 0, 0).astimezone()
+
+
+@pytest.fixture
+def noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that stands still."""
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, _: Any = None) -> datetime:
+            return NOON
+
+    monkeypatch.setattr(module, "datetime", Clock)
+
+
+def make_run(runs: Path, name: str, started: str = "2024-01-01T00:00:00+00:00", **record: object) -> Path:
+    """A folder that is a run."""
+    (runs / name).mkdir(parents=True)
+    (runs / name / "run.json").write_text(json.dumps({"started": started, **record}))
+    return runs / name
+
+
+@pytest.mark.parametrize("name", ["a", "cnn", "CNN_2", "0", "_x", "run-1.2", "a..b", "latest2", "x" * 100])
+def test_names_that_a_run_can_have(name: str, tmp_path: Path) -> None:
+    """Letters, digits, `_`, `-` and `.`, up to 100 of them: the folder is called exactly so."""
+    folder = create_run_folder(tmp_path, "config", name)
+    assert folder.path == tmp_path / name
+    assert folder.checkpoints.is_dir()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        ".hidden",
+        "-x",
+        "latest",
+        "a/b",
+        "../x",
+        "/x",
+        "a\\b",
+        "a b",
+        "a\n",
+        "é",
+        "\u0661",
+        "a\0b",
+        "a:b",
+        "x" * 101,
+    ],
+    ids=ascii,
+)
+def test_names_that_a_run_cannot_have(name: str, tmp_path: Path) -> None:
+    """What leads elsewhere, hides, looks like an option or is taken is refused, and nothing is made."""
+    for refuse in (check_name, lambda name: create_run_folder(tmp_path / "runs", "config", name)):
+        with pytest.raises(UsageError, match="a run can't be called") as caught:
+            refuse(name)
+        assert caught.value.exit_code == 2
+        assert "letters" in (caught.value.help or "")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("stem", "safe"),
+    [
+        ("cnn", "cnn"),
+        ("my config (2)", "my-config-2"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("中文", "run"),
+        ("", "run"),
+        ("...", "run"),
+        ("-x-", "x"),
+        ("latest", "latest"),
+        ("a" * 200, "a" * 60),
+    ],
+)
+def test_a_run_without_a_name_is_called_after_its_config_and_the_time(stem: str, safe: str, noon: None, tmp_path: Path) -> None:
+    """Whatever the config's file is called, the folder has a safe name and lies in the folder of runs."""
+    folder = create_run_folder(tmp_path, stem, None)
+    assert folder.path == tmp_path / f"{safe}-20240506-120000"
+    check_name(folder.path.name)
+
+
+def test_runs_of_the_same_second_have_folders_of_their_own(noon: None, tmp_path: Path) -> None:
+    """The second and third get a number."""
+    names = [create_run_folder(tmp_path, "cnn", None).path.name for _ in range(3)]
+    assert names == [f"cnn-20240506-120000{again}" for again in ("", "-2", "-3")]
+
+
+def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
+    """A run is never written over: the help says how to go on with it."""
+    folder = create_run_folder(tmp_path, "config", "mine")
+    (folder.path / "file").write_text("kept")
+    with pytest.raises(UsageError, match=r"there is a run .*mine already") as caught:
+        create_run_folder(tmp_path, "config", "mine")
+    assert f"--resume {folder.path}" in (caught.value.help or "")
+    assert (folder.path / "file").read_text() == "kept"
+
+
+def test_so_many_runs_in_a_second_that_it_must_be_a_mistake(noon: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search for a free name ends."""
+
+    def taken(path: Path, *arguments: object, **options: object) -> None:
+        if path != tmp_path:
+            raise FileExistsError
+
+    monkeypatch.setattr(Path, "mkdir", taken)
+    with pytest.raises(UsageError, match="too many runs called cnn-20240506-120000"):
+        create_run_folder(tmp_path, "cnn", None)
+
+
+@pytest.mark.parametrize("where", ["file", "file/runs"])
+def test_a_file_in_the_way_is_told(where: str, tmp_path: Path) -> None:
+    """`--runs-dir` names a file, or something below one."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="is not a folder") as caught:
+        create_run_folder(tmp_path / where, "config", "mine")
+    assert "--runs-dir" in (caught.value.help or "")
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read-only disk is no bug: exit code 6 and what to do."""
+
+    def refuse(path: Path, *arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(ResourceError, match="mine can't be written: Permission denied"):
+        create_run_folder(tmp_path, "config", "mine")
+
+
+def test_the_newest_run_is_that_which_was_started_last(tmp_path: Path) -> None:
+    """By the time in its record, in any time zone, not by its name or by when its files changed."""
+    make_run(tmp_path, "b", "2024-10-27T02:30:00+02:00")  # 00:30 UTC
+    make_run(tmp_path, "a", "2024-10-27T02:15:00+01:00")  # 01:15 UTC: the clock was put back in between
+    make_run(tmp_path, "c", "2024-10-26T23:00:00+00:00")
+    assert find_run(None, tmp_path).path == tmp_path / "a"
+    assert find_run("latest", tmp_path).path == tmp_path / "a"
+
+
+@pytest.mark.parametrize("record", ["", "null", "[]", "{}", '{"started": 5}', '{"started": "yesterday"}', "{"])
+def test_a_record_without_a_time_is_the_oldest(record: str, tmp_path: Path) -> None:
+    """A damaged run.json does not hide the other runs."""
+    make_run(tmp_path, "good", "1990-01-01T00:00:00+00:00")
+    (tmp_path / "zzz").mkdir()
+    (tmp_path / "zzz" / "run.json").write_text(record)
+    assert find_run(None, tmp_path).path == tmp_path / "good"
+    assert find_run("zzz", tmp_path).path == tmp_path / "zzz"
+
+
+def test_a_run_is_found_by_name_and_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name under the folder of runs, a path from the working folder, or a whole one."""
+    run = make_run(tmp_path / "runs", "mine")
+    make_run(tmp_path / "runs", "other", "2025-01-01T00:00:00+00:00")
+    monkeypatch.chdir(tmp_path)
+    assert find_run("mine", tmp_path / "runs").path == run
+    assert find_run(run, Path("elsewhere")).path == run
+    assert find_run(str(run), Path("elsewhere")).path == run
+    assert find_run("runs/mine", Path("elsewhere")).path.resolve() == run
+    assert find_run("mine/", Path("runs")).path.resolve() == run
+
+
+@pytest.mark.parametrize("name", ["nothing", "", "..", ".", "file", "folder", "x" * 200])
+def test_what_is_no_run_is_not_found(name: str, tmp_path: Path) -> None:
+    """The help lists the newest runs, the newest first; exit code 2."""
+    for day in range(1, 8):
+        make_run(tmp_path, f"run{day}", f"2024-01-0{day}T00:00:00+00:00")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError) as caught:
+        find_run(name, tmp_path)
+    assert caught.value.message == f"there is no run `{name}`"
+    assert caught.value.help == "the newest are: run7, run6, run5, run4, run3"
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("runs", ["missing", "empty"])
+def test_where_there_are_no_runs_the_help_says_how_to_make_one(runs: str, tmp_path: Path) -> None:
+    """For the newest and for a name."""
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="there is no run in") as caught:
+        find_run(None, tmp_path / runs)
+    assert caught.value.help == "train one: dlcli train configs/cnn.yaml"
+    with pytest.raises(UsageError, match="there is no run `mine`") as caught:
+        find_run("mine", tmp_path / runs)
+    assert caught.value.help == f"there are none in {tmp_path / runs}"
+
+
+def test_latest_points_at_the_run(tmp_path: Path) -> None:
+    """A link that moves with the folder of runs, is replaced by the next, and leads to the run by its own name."""
+    runs = tmp_path / "runs"
+    for name in ("first", "second"):
+        folder = RunFolder(make_run(runs, name))
+        point_latest_at(folder)
+        assert (runs / "latest").readlink() == Path(name)
+    assert find_run(runs / "latest", Path("elsewhere")).path == (runs / "second").resolve()
+    assert sorted(path.name for path in runs.iterdir()) == ["first", "latest", "second"]
+    runs.rename(tmp_path / "moved")
+    assert (tmp_path / "moved" / "latest" / "run.json").is_file()
+
+
+def test_latest_is_no_run_of_its_own(tmp_path: Path) -> None:
+    """The link is not listed beside the run that it points at."""
+    point_latest_at(RunFolder(make_run(tmp_path, "first")))
+    with pytest.raises(UsageError) as caught:
+        find_run("nothing", tmp_path)
+    assert caught.value.help == "the newest are: first"
+
+
+@pytest.mark.parametrize("obstacle", ["folder", "no links"])
+def test_without_links_a_run_does_not_fail(obstacle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where `latest` can't be a link there is none, and nothing is left half done."""
+    folder = RunFolder(make_run(tmp_path, "first"))
+    expected = ["first"]
+    if obstacle == "folder":
+        (tmp_path / "latest" / "inside").mkdir(parents=True)
+        expected = ["first", "latest"]
+    else:
+
+        def refuse(*arguments: object, **options: object) -> None:
+            raise OSError("no links here")
+
+        monkeypatch.setattr(Path, "symlink_to", refuse)
+    point_latest_at(folder)
+    assert sorted(path.name for path in tmp_path.iterdir()) == expected
+    assert find_run("latest", tmp_path).path == folder.path
+
+
+def test_a_run_that_never_began_leaves_nothing(tmp_path: Path) -> None:
+    """Its folder goes, others stay; a second time does no harm."""
+    other, folder = make_run(tmp_path, "other"), create_run_folder(tmp_path, "config", "mine")
+    discard_run_folder(folder)
+    discard_run_folder(folder)
+    assert list(tmp_path.iterdir()) == [other]
+
+
+def test_a_record_reads_back(tmp_path: Path) -> None:
+    """run.json is JSON that ends with a line's end, and can be replaced."""
+    folder = RunFolder(tmp_path)
+    for record in ({"status": "running", "best": None}, {"status": "completed", "value": 0.1 + 0.2, "name": "é"}):
+        folder.write_record(record)
+        assert folder.read_record() == record
+    assert (tmp_path / "run.json").read_text().endswith("}\n")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"5", b"\xff", b"null"])
+def test_a_record_that_is_none_is_told(content: bytes | None, tmp_path: Path) -> None:
+    """The file is named; exit code 5."""
+    if content is not None:
+        (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match=re.escape(str(tmp_path / "run.json"))) as caught:
+        RunFolder(tmp_path).read_record()
+    assert caught.value.exit_code == 5
+
+
+def test_configs_are_kept_as_given_and_as_understood(tmp_path: Path) -> None:
+    """Both to the last character, comments and other scripts included."""
+    folder = RunFolder(tmp_path)
+    folder.write_configs("# mine: é 中\ntrain: {}\n", "train:\n  epochs: 10\n")
+    assert (tmp_path / "config.yaml").read_text(encoding="utf-8") == "# mine: é 中\ntrain: {}\n"
+    assert folder.resolved_config.read_text() == "train:\n  epochs: 10\n"
+    assert folder.resolved_config.name == "config.resolved.yaml"
+
+
+def test_nothing_temporary_stays(tmp_path: Path) -> None:
+    """After all that a run writes, the folder holds files with plain names only."""
+    folder = create_run_folder(tmp_path, "config", "mine")
+    folder.write_configs("a", "b")
+    folder.write_record({})
+    folder.append_metrics({"event": "epoch", "epoch": 1, "step": 1})
+    names = sorted(os.listdir(folder.path))  # noqa: PTH208 - names alone are compared
+    assert names == ["checkpoints", "config.resolved.yaml", "config.yaml", "metrics.csv", "metrics.jsonl", "run.json"]
