@@ -113,9 +113,7 @@ def evaluate(
     folder = open_run(run, runs).folder
     found = find_checkpoint(folder, checkpoint)
     with memory_errors():
-        experiment, dataset = open_experiment(
-            folder.resolved_config, (), recorded_data_dir(folder, data_dir), _ignore
-        )
+        experiment, dataset = open_experiment(folder.resolved_config, (), recorded_data_dir(folder, data_dir), _ignore)
         network = _network(experiment, found).to(chosen)
         preprocessing = Preprocessing(dataset.spec, dataset.facts, seed=experiment.train.seed).to(chosen)
         batches = evaluation_batches(dataset.to(chosen), split, preprocessing, experiment.train)
@@ -124,9 +122,7 @@ def evaluate(
     return Judgement(folder.path, found.path.name, split, metrics, batches.num_samples)
 
 
-def predict(
-    run: Run | str | Path | None, inputs: Any, *, device: str = "auto", runs: Path = Path("runs")
-) -> Tensor:
+def predict(run: Run | str | Path | None, inputs: Any, *, device: str = "auto", runs: Path = Path("runs")) -> Tensor:
     """What a run's network says of new samples.
 
     Args:

@@ -50,7 +50,7 @@ def fit(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopReque
             save(trainer, folder.checkpoints)
             return
         record = _evaluated(trainer)
-        is_best = trainer.end_epoch(record[monitored(trainer)])
+        is_best = trainer.end_epoch(record[monitored(trainer)], record.get("valid/loss", record["train/loss"]))
         progress.elapsed_seconds = time.perf_counter() - before
         folder.append_metrics(record)
         save(trainer, folder.checkpoints)

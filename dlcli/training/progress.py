@@ -16,6 +16,8 @@ class Best:
     """The best epoch so far."""
 
     value: float
+    loss: float
+    """Decides between epochs of equal value: a small validation split has few different accuracies."""
     epoch: int
     step: int
 
@@ -59,11 +61,12 @@ class Progress:
         best = Best(**values["best"]) if values["best"] else None
         return cls(**{**values, "best": best, "plateau": PlateauState(**values["plateau"])})
 
-    def end_epoch(self, value: float, *, larger_is_better: bool, min_delta: float) -> bool:
+    def end_epoch(self, value: float, loss: float, *, larger_is_better: bool, min_delta: float) -> bool:
         """Closes the epoch under way.
 
         Args:
             value: the monitored value; NaN is never better.
+            loss: of the same split; of two epochs with equal values the one with the smaller loss is the better.
             larger_is_better: which way is better.
             min_delta: by how much a value has to be better to start the waiting of early stopping anew. Small gains add
                 up: they are measured from the value that last did so.
@@ -78,9 +81,10 @@ class Progress:
         self.epochs_without_better += 1
         if _gain(value, self.to_beat, larger_is_better) > min_delta:
             self.to_beat, self.epochs_without_better = value, 0
-        if _gain(value, self.best.value if self.best else None, larger_is_better) <= 0:
+        gain = _gain(value, self.best.value if self.best else None, larger_is_better)
+        if gain < 0 or (self.best is not None and gain == 0 and not loss < self.best.loss):
             return False
-        self.best = Best(value, self.epoch, self.step)
+        self.best = Best(value, loss, self.epoch, self.step)
         return True
 
 

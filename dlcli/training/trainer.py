@@ -167,12 +167,13 @@ class Trainer:
         batches = evaluation_batches(self.dataset, split, self._preprocessing, self.spec)
         return evaluate(self.judged_network, batches, self.dataset, self.spec, self._loss, self.device)
 
-    def end_epoch(self, value: float) -> bool:
-        """Closes the epoch under way, and the training if that was the last; whether its monitored value is the best so far."""
+    def end_epoch(self, value: float, loss: float) -> bool:
+        """Closes the epoch under way, and the training if that was the last; see `Progress.end_epoch`."""
         larger = self.dataset.valid is not None and self.spec.larger_is_better
         stopping = self.spec.early_stopping
         cut_short = self.progress.step_in_epoch < self.steps_per_epoch
-        is_best = self.progress.end_epoch(value, larger_is_better=larger, min_delta=stopping.min_delta if stopping else 0.0)
+        min_delta = stopping.min_delta if stopping else 0.0
+        is_best = self.progress.end_epoch(value, loss, larger_is_better=larger, min_delta=min_delta)
         self._loss_sum.zero_()
         self._schedule.after_epoch(value, self.progress.plateau, larger_is_better=larger)
         self.progress.finished = self.why_over(cut_short=cut_short)

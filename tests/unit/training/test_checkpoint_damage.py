@@ -50,7 +50,7 @@ def test_a_flipped_bit_at_either_end_or_in_the_middle(name: str, tmp_path: Path)
     assert_is_of_step(load_checkpoint(path), 1)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_flipped_bit_is_found(data: st.DataObject, tmp_path: Path) -> None:
     """Random bits of random files, the manifest's own among them."""

@@ -31,7 +31,7 @@ def of_classes(spec: specs.MetricSpec, scores: Tensor, targets: Tensor, sizes: l
     return measured(spec, specs.CrossEntropy(), batches, num_classes=scores.shape[1])
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(seed=seeds, sizes=batch_sizes, classes=st.integers(2, 6))
 def test_accuracy(seed: int, sizes: list[int], classes: int) -> None:
     """The share of right samples, equal to both references."""
@@ -42,7 +42,7 @@ def test_accuracy(seed: int, sizes: list[int], classes: int) -> None:
     assert found == pytest.approx(float(reference))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(seed=seeds, sizes=batch_sizes, classes=st.integers(2, 6), data=st.data())
 def test_top_k(seed: int, sizes: list[int], classes: int, data: st.DataObject) -> None:
     """The share of samples among the k highest scores, equal to both references."""
@@ -55,7 +55,7 @@ def test_top_k(seed: int, sizes: list[int], classes: int, data: st.DataObject) -
         assert found == pytest.approx(sklearn.top_k_accuracy_score(targets, scores, k=k, labels=range(classes)))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(seed=seeds, sizes=batch_sizes, classes=st.integers(2, 6), data=st.data())
 @pytest.mark.parametrize("average", AVERAGES)
 def test_precision_recall_and_f1(

@@ -30,7 +30,7 @@ def of_labels(spec: specs.MetricSpec, scores: Tensor, targets: Tensor, sizes: li
     return measured(spec, specs.BinaryCrossEntropy(), batches, num_targets=scores.shape[1])
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(seed=seeds, sizes=batch_sizes, labels=st.integers(1, 4))
 def test_accuracy(seed: int, sizes: list[int], labels: int) -> None:
     """The share of right labels over samples and labels."""
@@ -42,7 +42,7 @@ def test_accuracy(seed: int, sizes: list[int], labels: int) -> None:
         assert found == pytest.approx(float(reference))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(seed=seeds, sizes=batch_sizes, labels=st.integers(2, 4), share=st.sampled_from([0.0, 0.1, 0.5, 1.0]))
 @pytest.mark.parametrize("average", AVERAGES)
 def test_precision_recall_and_f1(
@@ -59,7 +59,7 @@ def test_precision_recall_and_f1(
     assert found == pytest.approx([float(reference(*arguments, average=average)) for reference in references])
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(seed=seeds, sizes=batch_sizes)
 @pytest.mark.parametrize("average", AVERAGES)
 def test_one_label_is_a_yes_or_no_question(average: Literal["macro", "micro", "weighted"], seed: int, sizes: list[int]) -> None:

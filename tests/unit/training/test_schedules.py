@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
@@ -94,6 +94,7 @@ def test_cosine_is_torchs(final: float) -> None:
     assert found[-1] == pytest.approx(BASE * final, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(
     total=st.integers(2, 60),
     pct_start=st.floats(0.01, 0.99),
@@ -175,6 +176,7 @@ def test_a_warmup_longer_than_the_training_only_rises(spec: specs.ScheduleSpec) 
     assert found[-1] < BASE
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(st.integers(1, 12).map(lambda eighths: eighths / 8), min_size=1, max_size=25),
     mode=st.sampled_from(["min", "max"]),

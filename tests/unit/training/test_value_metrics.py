@@ -28,7 +28,7 @@ def of_values(spec: specs.MetricSpec, outputs: Tensor, values: Tensor, sizes: li
     return measured(spec, LOSS, in_batches(outputs, values, sizes), num_targets=values.shape[1])
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(seed=seeds, sizes=batch_sizes, targets=st.integers(1, 3))
 def test_mae(seed: int, sizes: list[int], targets: int) -> None:
     """Mean of absolute differences over samples and targets."""
@@ -38,7 +38,7 @@ def test_mae(seed: int, sizes: list[int], targets: int) -> None:
     assert found == pytest.approx(float(torchmetrics.mean_absolute_error(outputs, values)), rel=1e-5)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(seed=seeds, sizes=batch_sizes, targets=st.integers(1, 3))
 def test_rmse(seed: int, sizes: list[int], targets: int) -> None:
     """Root of the mean of squared differences over samples and targets."""
@@ -48,7 +48,7 @@ def test_rmse(seed: int, sizes: list[int], targets: int) -> None:
     assert found == pytest.approx(float(torchmetrics.mean_squared_error(outputs, values)) ** 0.5, rel=1e-5)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(seed=seeds, sizes=batch_sizes.filter(lambda sizes: sum(sizes) > 1), targets=st.integers(1, 3))
 def test_r2(seed: int, sizes: list[int], targets: int) -> None:
     """The explained share of the variance, the mean over the targets."""
