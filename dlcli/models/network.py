@@ -33,7 +33,6 @@ class Network(nn.Module):
                 x = layer(x)
             return x
         values = {INPUT: x}
-        del x
         for name, inputs, finished in self._steps:
             values[name] = layers[name](*map(values.__getitem__, inputs))
             for source in finished:

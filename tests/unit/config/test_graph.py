@@ -16,6 +16,7 @@ from tests.unit.config.configs import parse, places
 
 DIGIT = Image(1, 8, 8)
 ROWS = Sequence(8, Vector(8))
+CLIP = Sequence(5, Image(3, 8, 7))
 
 
 def _read(text: str, shape: Shape | None = DIGIT) -> tuple[Graph | None, list[Diagnostic]]:
@@ -371,6 +372,16 @@ def test_a_layer_that_can_not_read_its_input_says_what_would_mend_it(
     assert (mistake.message, mistake.help) == (message, help)
 
 
+def test_a_pool_window_that_meets_only_padding_is_refused() -> None:
+    """Torch takes it, gives -inf, and writes its gradient outside the tensor; one step more and every window meets a value."""
+    pool = "- max_pool1d: {kernel_size: 2, padding: 1, dilation: 2}"
+    _, diagnostics = _read(pool, Sequence(1, Vector(3)))
+    assert [mistake.message for mistake in diagnostics] == [
+        "a window of `max_pool1d` meets nothing but padding: its dilation is 2, its input is a sequence (T=1, features=3)"
+    ]
+    assert _graph(pool, Sequence(2, Vector(3))).output_shape == Sequence(1, Vector(3))
+
+
 def test_the_suggested_mends_do_mend() -> None:
     """What the help of a wrong shape says to write is then accepted."""
     _graph("- flatten\n- linear: 5")
@@ -391,6 +402,15 @@ def test_where_a_wrong_input_comes_from_is_told() -> None:
         ("its input comes from `conv2d_stem`", 1),
         ("its input comes from `max_pool2d`", 2),
     ]
+
+
+@pytest.mark.parametrize(
+    ("start", "flat"),
+    [(1, Vector(5 * 3 * 8 * 7)), (2, Sequence(5, Vector(3 * 8 * 7))), (3, Sequence(5, Sequence(3, Vector(8 * 7)))), (4, CLIP)],
+)
+def test_flattening_inside_the_steps_leaves_a_sequence(start: int, flat: Shape) -> None:
+    """As long as the time axis stays, what comes out is a sequence, and recurrent layers can read it."""
+    assert _graph(f"- flatten: {start}", CLIP).output_shape == flat
 
 
 def test_every_layer_may_have_a_name_and_an_input() -> None:

@@ -198,12 +198,10 @@ def test_both_places_of_a_duplicate_key_are_named() -> None:
 
 
 def test_all_duplicate_keys_are_found_at_once() -> None:
-    """One mistake does not hide the next."""
-    assert places(mistakes_in_yaml("a: 1\na: 2\nb: {c: 1, c: 2}\na: 3\n")) == [
-        (2, 1, "duplicate-key"),
-        (3, 11, "duplicate-key"),
-        (4, 1, "duplicate-key"),
-    ]
+    """One mistake does not hide the next, and each is compared with the first of its name."""
+    found = mistakes_in_yaml("a: 1\na: 2\nb: {c: 1, c: 2}\na: 3\n")
+    assert places(found) == [(2, 1, "duplicate-key"), (3, 11, "duplicate-key"), (4, 1, "duplicate-key")]
+    assert [place.line for mistake in found for _, place in mistake.related] == [1, 3, 1]
 
 
 BOMBS = {

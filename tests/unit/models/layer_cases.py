@@ -30,7 +30,7 @@ from dlcli.config.spec import read
 from dlcli.models.builders import BUILDERS
 from dlcli.models.network import Network
 
-PROFILE = settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+PROFILE = settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 
 Fields = dict[str, Any]
 Shapes = tuple[Shape, ...]
