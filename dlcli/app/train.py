@@ -71,25 +71,26 @@ def train(request: TrainRequest) -> Run:
     device = choose_device(request.device)
     keep_freed_memory()
     show = Observers(request.observers)
-    with watching_signals() as stop, memory_errors():
+    with memory_errors():
         old = _run_to_resume(request, show) if request.resume is not None else None
         config = old.resolved_config if old else request.config
         if config is None:
             raise UsageError("there is no config", help="for example: dlcli train configs/cnn.yaml")
         data_dir = recorded_data_dir(old, request.data_dir) if old else request.data_dir
         experiment, dataset = open_experiment(config, request.overrides, data_dir, show.notice, downloads=request.downloads)
-        with seeded(experiment.train.seed, deterministic=experiment.train.deterministic):
+    with watching_signals() as stop, seeded(experiment.train.seed, deterministic=experiment.train.deterministic):
+        with memory_errors():
             trainer = _trainer(experiment, dataset, device)
-            constant = _constant_record(request, trainer, experiment, old, data_dir)
-            folder = old or _new_folder(request, config, experiment)
-            record = _Record(folder, constant, time.perf_counter())
-            observer = Observers([*request.observers, TextLog(folder.log)])
-            try:
-                with memory_errors():
-                    return _run(trainer, folder, record, observer, stop, resumed=experiment if old else None)
-            except BaseException as error:
-                record.fail(trainer, error)
-                raise
+        constant = _constant_record(request, trainer, experiment, old, data_dir)
+        folder = old or _new_folder(request, config, experiment)
+        record = _Record(folder, constant, time.perf_counter())
+        observer = Observers([*request.observers, TextLog(folder.log)])
+        try:
+            with memory_errors():
+                return _run(trainer, folder, record, observer, stop, resumed=experiment if old else None)
+        except BaseException as error:
+            record.fail(trainer, error)
+            raise
 
 
 def _run(

@@ -21,7 +21,6 @@ _GREY_MODES: Final = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N")
 _SIXTEEN_BIT_MODES: Final = _GREY_MODES[3:]
 _PILLOW_MODES: Final = {1: "L", 3: "RGB"}
 
-
 _ORIENTATION: Final = 0x0112
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from dlcli.config import training as specs
+from dlcli.data.batches import Batch
 from dlcli.training import loop
 from dlcli.training.checkpoint import list_checkpoints, load_checkpoint, read_hint
 from dlcli.training.run_folder import RunFolder
@@ -57,9 +58,9 @@ def test_a_whole_training(tmp_path: Path) -> None:
 
 def test_the_line_of_an_epoch(tmp_path: Path) -> None:
     """The keys of the contract; train/loss is the mean over the epoch's samples, the rest is what evaluation says."""
-    trainer = make_trainer(train_spec(epochs=1))
+    trainer = make_trainer(train_spec(epochs=2))
     watcher = fitted(trainer, tmp_path)
-    [record] = watcher.records
+    record = watcher.records[-1]
     assert list(record) == [
         "event",
         "epoch",
@@ -71,7 +72,7 @@ def test_the_line_of_an_epoch(tmp_path: Path) -> None:
         "samples_per_second",
         "lr",
     ]
-    expected = sum(loss * size for loss, size in zip(watcher.losses, (8, 8, 8, 2), strict=True)) / 26
+    expected = sum(loss * size for loss, size in zip(watcher.losses[4:], (8, 8, 8, 2), strict=True)) / 26
     assert record["train/loss"] == pytest.approx(expected)
     found = trainer.evaluate("valid")
     assert (record["valid/loss"], record["valid/accuracy"]) == (found["loss"], found["accuracy"])
@@ -155,41 +156,83 @@ def test_max_steps_at_or_beyond_the_last_epoch_changes_nothing(max_steps: int, t
 
 
 class _Clock:
-    """A clock that goes on by a second whenever it is looked at."""
+    """A clock by which each step takes a second and each evaluation a hundred."""
 
-    def __init__(self) -> None:
-        self.seconds = 100.0
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = 1000.0
+        monkeypatch.setattr(loop, "time", self)
 
     def perf_counter(self) -> float:
-        self.seconds += 1.0
         return self.seconds
 
+    def times(self, trainer: Trainer, *, evaluation: float = 100.0) -> Trainer:
+        """The same trainer, with steps and evaluations that take so long."""
+        step, evaluate = trainer.step, trainer.evaluate
 
-def test_max_time_ends_an_epoch_in_its_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def slow_step(group: list[Batch]) -> Tensor:
+            self.seconds += 1.0
+            return step(group)
+
+        def slow_evaluation(split: str) -> dict[str, float]:
+            self.seconds += evaluation
+            return evaluate(split)
+
+        trainer.step = slow_step  # type: ignore[method-assign] # takes time
+        trainer.evaluate = slow_evaluation  # type: ignore[method-assign] # takes time
+        return trainer
+
+
+def resumed_trainer(path: Path, trainer: Trainer) -> Trainer:
+    """The trainer as the newest checkpoint says."""
+    trainer.restore(load_checkpoint(list_checkpoints(path / "checkpoints")[-1]))
+    return trainer
+
+
+@pytest.mark.parametrize(("max_time", "step", "epoch"), [(0.5, 1, 1), (3.0, 3, 1), (4.0, 4, 1), (6.0, 6, 2)])
+def test_max_time_ends_an_epoch_in_its_middle(
+    max_time: float, step: int, epoch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The step during which time runs out is the last; its epoch is evaluated, logged and kept."""
-    monkeypatch.setattr(loop, "time", _Clock())
-    trainer = make_trainer(train_spec(max_time=4.0))
+    trainer = _Clock(monkeypatch).times(make_trainer(train_spec(max_time=max_time)), evaluation=0.0)
     watcher = fitted(trainer, tmp_path)
-    assert trainer.progress.finished == "max_time"
-    assert 0 < trainer.progress.step < 12
-    assert watcher.records[-1]["step"] == trainer.progress.step == hinted(tmp_path, "last")
-    assert trainer.progress.elapsed_seconds >= 4.0
+    assert (trainer.progress.step, trainer.progress.epoch, trainer.progress.finished) == (step, epoch, "max_time")
+    assert watcher.records[-1]["step"] == step == hinted(tmp_path, "last")
 
 
-def test_max_time_counts_the_time_before_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_max_time_includes_evaluations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit that passes while an epoch is evaluated ends the run with the first step of the next one."""
+    trainer = _Clock(monkeypatch).times(make_trainer(train_spec(max_time=50.0)))
+    fitted(trainer, tmp_path)
+    assert (trainer.progress.finished, trainer.progress.step) == ("max_time", 5)
+
+
+@pytest.mark.parametrize("stop_after", [1, 3, 5])
+def test_max_time_counts_the_time_before_a_stop(stop_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is stopped and resumed has no more time than one that was not."""
-    monkeypatch.setattr(loop, "time", _Clock())
-    spec = train_spec(max_time=9.0, epochs=50)
-    whole = make_trainer(spec)
-    fitted(whole, tmp_path / "whole")
-    first = make_trainer(spec)
-    fitted(first, tmp_path / "cut", stop_after=[2])
-    second = make_trainer(spec)
-    second.restore(load_checkpoint(list_checkpoints(tmp_path / "cut" / "checkpoints")[-1]))
-    assert second.progress.elapsed_seconds == first.progress.elapsed_seconds > 0
-    fitted(second, tmp_path / "cut")
-    assert second.progress.finished == "max_time"
-    assert abs(second.progress.step - whole.progress.step) <= 2  # a stop looks at the clock too
+    clock, spec = _Clock(monkeypatch), train_spec(max_time=7.0, epochs=50)
+    fitted(clock.times(make_trainer(spec), evaluation=0.0), tmp_path, stop_after=[stop_after])
+    clock.seconds = 5.0  # another process, another clock
+    trainer = resumed_trainer(tmp_path, clock.times(make_trainer(spec), evaluation=0.0))
+    assert trainer.progress.elapsed_seconds == stop_after
+    fitted(trainer, tmp_path)
+    assert (trainer.progress.finished, trainer.progress.step) == ("max_time", 7)
+
+
+@pytest.mark.parametrize("stop_after", [None, 1, 3, 4, 6])
+def test_times_of_epochs_leave_evaluation_out(stop_after: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`train_seconds` of a line is the training part alone, whole also after a stop in the epoch; `elapsed_seconds` is all."""
+    clock = _Clock(monkeypatch)
+    trainer = clock.times(make_trainer(train_spec(epochs=2)))
+    fitted(trainer, tmp_path, stop_after=[stop_after] if stop_after else [])
+    if stop_after:
+        clock.seconds = 5.0
+        trainer = resumed_trainer(tmp_path, clock.times(make_trainer(train_spec(epochs=2))))
+        fitted(trainer, tmp_path)
+    records = RunFolder(tmp_path).read_metrics()
+    assert [record["train_seconds"] for record in records] == [4.0, 4.0]
+    assert [record["samples_per_second"] for record in records] == [6.5, 6.5]
+    assert trainer.progress.train_seconds == 8.0
+    assert trainer.progress.elapsed_seconds == 208.0
 
 
 @pytest.mark.parametrize("stop_after", [1, 3, 4, 6])
@@ -251,8 +294,9 @@ def test_the_best_weights_can_be_loaded_to_be_judged(tmp_path: Path) -> None:
 
 
 def test_the_network_is_in_training_mode_in_every_epoch(tmp_path: Path) -> None:
-    """An evaluation between two epochs leaves no layer in eval mode."""
+    """Whatever mode it comes in, and also after an evaluation between two epochs."""
     trainer = make_trainer(train_spec())
+    trainer.network.eval()
     modes = []
     step = trainer.step
     trainer.step = lambda group: (modes.append(trainer.network.training), step(group))[1]  # type: ignore[method-assign] # looks on
@@ -297,27 +341,3 @@ def test_observers_hear_of_an_epoch_when_it_is_safe(tmp_path: Path) -> None:
     watcher.epoch_ended = look  # type: ignore[method-assign] # looks at the folder at that moment
     loop.fit(make_trainer(train_spec()), folder, watcher, watcher.stop)
     assert on_disk == [(record, record["step"]) for record in watcher.records]
-
-
-def test_times_of_epochs_leave_evaluation_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`train_seconds` of a line is the training part alone, `elapsed_seconds` of the run is all of it."""
-    now = [0.0]
-    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-    trainer = make_trainer(train_spec(epochs=2))
-    step, evaluate = trainer.step, trainer.evaluate
-
-    def slow_step(group: list[object]) -> object:
-        now[0] += 1.0
-        return step(group)  # type: ignore[arg-type] # passed on as it came
-
-    def slow_evaluation(split: str) -> dict[str, float]:
-        now[0] += 100.0
-        return evaluate(split)
-
-    trainer.step = slow_step  # type: ignore[assignment, method-assign] # takes time
-    trainer.evaluate = slow_evaluation  # type: ignore[method-assign] # takes time
-    watcher = fitted(trainer, tmp_path)
-    assert [record["train_seconds"] for record in watcher.records] == [4.0, 4.0]
-    assert [record["samples_per_second"] for record in watcher.records] == [6.5, 6.5]
-    assert trainer.progress.train_seconds == 8.0
-    assert trainer.progress.elapsed_seconds == 208.0

@@ -159,3 +159,13 @@ def test_max_steps_ends_an_epoch_in_its_middle() -> None:
     trainer = make_trainer(train_spec(max_steps=2))
     assert len([trainer.step(group) for group in trainer.groups()]) == 2
     assert list(trainer.groups()) == []
+
+
+def test_the_average_follows_from_the_first_step_on() -> None:
+    """Step 0 takes in nine tenths of the new weights, step 1 nine elevenths: the average is updated once a step."""
+    trainer = make_trainer(train_spec(ema=specs.EmaSpec(decay=0.999), optimizer=specs.Sgd(lr=1.0)))
+    expected = trainer.network.get_parameter("0.weight").detach().clone()
+    for group, kept in zip(list(trainer.groups())[:2], (1 / 10, 2 / 11), strict=True):
+        trainer.step(group)
+        expected = kept * expected + (1 - kept) * trainer.network.get_parameter("0.weight").detach()
+        torch.testing.assert_close(trainer.judged_network.get_parameter("0.weight"), expected)
