@@ -10,8 +10,9 @@ from typing import ClassVar, Final
 
 EXIT_OK: Final = 0
 EXIT_BUG: Final = 1
+EXIT_SIGNALLED: Final = 128
+"""A shell adds a signal's number to it."""
 EXIT_SIGINT: Final = 130
-EXIT_SIGTERM: Final = 143
 
 
 class DlcliError(Exception):

@@ -8,10 +8,21 @@ from typing import Any, Final
 
 from dlcli.app.experiments import read_experiment
 from dlcli.config import compose, tree
-from dlcli.errors import UsageError
+from dlcli.data.dataset import Dataset
+from dlcli.errors import DataError, UsageError
+from dlcli.training.run_folder import RunFolder
 
 _HARMLESS: Final = ("train.max_time", "train.early_stopping")
-_CHANGES_COURSE: Final = ("train.epochs", "train.max_steps", "train.optimizer", "train.schedule", "train.clip_gradients")
+_CHANGES_COURSE: Final = (
+    "train.epochs",
+    "train.max_steps",
+    "train.optimizer.lr",
+    "train.optimizer.weight_decay",
+    "train.schedule",
+    "train.clip_gradients",
+)
+_SETTLED_BY_DATA: Final = ("data.fallback", "data.normalize", "data.path")
+"""What the resolved config has from the data that was found."""
 
 
 def check_changes(resolved: Path, overrides: Iterable[str], data_dir: Path | None) -> list[str]:
@@ -35,25 +46,46 @@ def check_changes(resolved: Path, overrides: Iterable[str], data_dir: Path | Non
         old, new = before.get(key), after.get(key)
         if old == new:
             continue
-        if not key.startswith((*_HARMLESS, *_CHANGES_COURSE)):
+        if not _is_below(key, _HARMLESS + _CHANGES_COURSE):
             help = "train anew with it, or leave it out: a run goes on with " + ", ".join(_HARMLESS + _CHANGES_COURSE) + " alone"
             raise UsageError(f"`{key}` can't change from {old} to {new} in a run that goes on", help=help)
-        effect = "harmless" if key.startswith(_HARMLESS) else "changes the course from here on"
+        effect = "harmless" if _is_below(key, _HARMLESS) else "changes the course from here on"
         lines.append(f"{key}: {old} -> {new} ({effect})")
     return lines
 
 
-def check_same_config(config: Path, resolved: Path, data_dir: Path | None) -> None:
-    """Whether a config is still the one that a run began with, apart from the data that was found.
+def check_same_config(config: Path, folder: RunFolder, data_dir: Path | None) -> None:
+    """Whether a config, with the overrides that a run had, is still the one that the run was trained with.
 
     Raises:
         UsageError: it is not.
     """
-    now, then = _flat(read_experiment(config, (), data_dir).resolved()), _flat(tree.plain(compose.load(resolved)))
-    changed = sorted(key for key in now.keys() & then.keys() if not key.startswith("data.") and now[key] != then[key])
+    record = folder.read_record()
+    then = _flat(tree.plain(compose.load(folder.resolved_config)))
+    now = _flat(read_experiment(config, record.get("overrides", ()), data_dir).resolved())
+    fell_back = record["data"]["asked"] != record["data"]["used"]
+    settled = ("data",) if fell_back else _SETTLED_BY_DATA
+    changed = sorted(key for key in now.keys() | then.keys() if not _is_below(key, settled) and now.get(key) != then.get(key))
     if changed:
         help = "leave the config out to go on with the run's own: dlcli train --resume"
         raise UsageError(f"{config} is no longer what the run began with: {', '.join(changed[:5])} changed", help=help)
+
+
+def check_same_data(record: dict[str, Any], dataset: Dataset) -> None:
+    """Whether a run that goes on has the samples that it began with.
+
+    Raises:
+        DataError: there are more or fewer, or they are of another kind.
+    """
+    before, now = record["data"], {"samples": dataset.counts(), "facts": dataset.facts.as_json()}
+    for key, value in now.items():
+        if before.get(key) != value:
+            message = f"{dataset.origin} has changed since the run began: {key} were {before.get(key)}, and are {value}"
+            raise DataError(message, help="train anew, or give the folder with the data as it was: --data-dir")
+
+
+def _is_below(key: str, prefixes: tuple[str, ...]) -> bool:
+    return any(key == prefix or key.startswith(f"{prefix}.") for prefix in prefixes)
 
 
 def _flat(value: Any, key: str = "") -> dict[str, Any]:

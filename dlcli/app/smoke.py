@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from dlcli.app.train import TrainRequest, train
 from dlcli.app.use import evaluate
-from dlcli.errors import EXIT_OK, CheckpointError, DlcliError
+from dlcli.errors import EXIT_OK, CheckpointError, DivergedError, DlcliError
 
 _SMALL: Final = ("data.limit=256", "data.repeat=1", "train.epochs=2", "train.max_steps=6")
 
@@ -37,14 +37,16 @@ class SmokeResult:
 def smoke(config: Path, *, device: str = "auto", data_dir: Path | None = None) -> SmokeResult:
     """Tries one config in a folder that is removed again; nothing is downloaded.
 
-    Two epochs of at most six steps over at most 256 samples of each split, a checkpoint after each, the best one read back
-    and judged anew, which must give what the training recorded, to the last digit.
+    At most two epochs, six steps and 256 samples of each split; a checkpoint after each epoch; the best one read back and
+    judged anew, which must give what the training recorded, to the last digit.
     """
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="dlcli-smoke-") as folder:
         request = TrainRequest(config, overrides=_SMALL, runs=Path(folder), device=device, data_dir=data_dir, downloads=False)
         try:
             run = train(request)
+            if run.exit_code != EXIT_OK:
+                return SmokeResult(config, False, run.exit_code, time.perf_counter() - start, "interrupted")
             again = evaluate(run, device=device, data_dir=data_dir)
             _check(run.record, again.metrics)
         except DlcliError as error:
@@ -57,8 +59,8 @@ def smoke(config: Path, *, device: str = "auto", data_dir: Path | None = None) -
 
 
 def _check(record: dict[str, Any], again: dict[str, float]) -> None:
-    """Raises CheckpointError where the network that was read back is not the one that was saved."""
+    """Raises an error where the network that was read back is not the one that was saved, or gives no numbers."""
     if not all(math.isfinite(value) for value in again.values()):
-        raise CheckpointError(f"the network gives NaN or infinity: {again}")
+        raise DivergedError(f"the network gives NaN or infinity: {again}")
     if again != record["test"]:
         raise CheckpointError(f"read back, the network gives {again}, and the training recorded {record['test']}")

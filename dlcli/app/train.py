@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from dlcli.app.experiments import Config, open_experiment, recorded_data_dir
-from dlcli.app.resume import check_changes, check_same_config
+from dlcli.app.resume import check_changes, check_same_config, check_same_data
 from dlcli.app.runs import Run
 from dlcli.config.experiment import Experiment, as_yaml
 from dlcli.data.dataset import Dataset
@@ -23,7 +23,7 @@ from dlcli.runtime.environment import environment, git_commit
 from dlcli.runtime.memory import keep_freed_memory, memory_errors
 from dlcli.runtime.seed import seeded
 from dlcli.runtime.signals import StopRequest, watching_signals
-from dlcli.training.checkpoint import load_checkpoint, load_newest, read_hint
+from dlcli.training.checkpoint import best_checkpoint, load_checkpoint, load_newest
 from dlcli.training.loop import fit, monitored
 from dlcli.training.observers import Observers, TextLog
 from dlcli.training.progress import Observer
@@ -74,38 +74,40 @@ def train(request: TrainRequest) -> Run:
     with memory_errors():
         old = _run_to_resume(request, show) if request.resume is not None else None
         config = old.resolved_config if old else request.config
+        if old and isinstance(request.config, dict):
+            raise UsageError("a run that goes on has its config", help="give None, and what changes by its dotted key")
         if config is None:
             raise UsageError("there is no config", help="for example: dlcli train configs/cnn.yaml")
         data_dir = recorded_data_dir(old, request.data_dir) if old else request.data_dir
         experiment, dataset = open_experiment(config, request.overrides, data_dir, show.notice, downloads=request.downloads)
+    if old:
+        check_same_data(old.read_record(), dataset)
     with watching_signals() as stop, seeded(experiment.train.seed, deterministic=experiment.train.deterministic):
         with memory_errors():
             trainer = _trainer(experiment, dataset, device)
         constant = _constant_record(request, trainer, experiment, old, data_dir)
         folder = old or _new_folder(request, config, experiment)
-        record = _Record(folder, constant, time.perf_counter())
         observer = Observers([*request.observers, TextLog(folder.log)])
+        if old:
+            _take_up(trainer, folder, observer)
+            folder.write_resolved(as_yaml(experiment.resolved()))
+        record = _Record(folder, constant, time.perf_counter())
         try:
             with memory_errors():
-                return _run(trainer, folder, record, observer, stop, resumed=experiment if old else None)
+                return _run(trainer, folder, record, observer, stop)
         except BaseException as error:
             record.fail(trainer, error)
             raise
 
 
-def _run(
-    trainer: Trainer, folder: RunFolder, record: _Record, observer: Observer, stop: StopRequest, *, resumed: Experiment | None
-) -> Run:
+def _run(trainer: Trainer, folder: RunFolder, record: _Record, observer: Observer, stop: StopRequest) -> Run:
     """Trains, and writes the record at the start and at the end."""
-    if resumed:
-        _take_up(trainer, folder, observer)
-        folder.write_resolved(as_yaml(resumed.resolved()))
     record.write(trainer, "running")
     point_latest_at(folder)
     fit(trainer, folder, observer, stop)
     if trainer.progress.finished is None:
         return Run(folder.path, record.write(trainer, "interrupted", exit_code=stop.exit_code))
-    best = read_hint(folder.checkpoints, "best")
+    best = best_checkpoint(folder.checkpoints, observer.notice)
     if best is not None:
         trainer.load_judged(load_checkpoint(best))
     return Run(folder.path, record.write(trainer, "completed", exit_code=EXIT_OK, test=trainer.evaluate("test")))
@@ -120,7 +122,7 @@ def _run_to_resume(request: TrainRequest, show: Observer) -> RunFolder:
         raise UsageError("a run that goes on keeps its name", help="leave out --name")
     data_dir = recorded_data_dir(folder, request.data_dir)
     if isinstance(request.config, str | Path):
-        check_same_config(Path(request.config), folder.resolved_config, data_dir)
+        check_same_config(Path(request.config), folder, data_dir)
     for change in check_changes(folder.resolved_config, request.overrides, data_dir):
         show.notice(change)
     return folder
@@ -150,12 +152,10 @@ def _take_up(trainer: Trainer, folder: RunFolder, observer: Observer) -> None:
     checkpoint = load_newest(folder.checkpoints, observer.notice)
     if checkpoint is None:
         observer.notice(f"{folder.path} has no checkpoint yet: starting with its first step")
-        folder.forget_after(0)
         return
     trainer.restore(checkpoint)
     if trainer.progress.finished is not None:
         trainer.progress.finished = trainer.why_over()
-    folder.forget_after(trainer.progress.step)
 
 
 class _Record:
@@ -208,12 +208,12 @@ def _constant_record(
 ) -> dict[str, Any]:
     """What does not change while a run lasts."""
     dataset = trainer.dataset
-    splits = {"train": dataset.train, "valid": dataset.valid, "test": dataset.test}
     before = old.read_record() if old else {}
     return {
         "started": before.get("started", _now()),
         "resumed": [*before.get("resumed", []), _now()] if old else [],
         "config": before.get("config", str(Path(request.config).resolve()) if isinstance(request.config, str | Path) else None),
+        "overrides": [*before.get("overrides", []), *request.overrides],
         "device": str(trainer.device),
         "device_title": device_title(trainer.device),
         "seed": trainer.spec.seed,
@@ -224,8 +224,8 @@ def _constant_record(
             "used": dataset.used,
             "origin": dataset.origin,
             "folder": str(data_dir.resolve()) if data_dir is not None else None,
-            "notice": dataset.notice,
-            "samples": {name: len(split) if split is not None else 0 for name, split in splits.items()},
+            "notice": before.get("data", {}).get("notice", dataset.notice),
+            "samples": dataset.counts(),
             "classes": dataset.class_names,
             "facts": dataset.facts.as_json(),
         },

@@ -18,14 +18,13 @@ from dlcli.errors import CheckpointError, UsageError
 from dlcli.models.network import build_network
 from dlcli.runtime.device import choose_device
 from dlcli.runtime.memory import keep_freed_memory, memory_errors
-from dlcli.training.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, load_newest, read_hint
+from dlcli.runtime.seed import seeded
+from dlcli.training.checkpoint import Checkpoint, best_checkpoint, checkpoint_of_step, list_checkpoints, load_checkpoint
 from dlcli.training.evaluation import evaluate as judge
-from dlcli.training.evaluation import evaluation_batches
+from dlcli.training.evaluation import evaluation_batch_size, evaluation_batches
 from dlcli.training.losses import build_loss
 from dlcli.training.run_folder import RunFolder
 from dlcli.training.trainer import load_weights
-
-_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,8 @@ def evaluate(
         preprocessing = Preprocessing(dataset.spec, dataset.facts, seed=experiment.train.seed).to(chosen)
         batches = evaluation_batches(dataset.to(chosen), split, preprocessing, experiment.train)
         loss = build_loss(experiment.train.loss, chosen)
-        metrics = judge(network, batches, dataset, experiment.train, loss, chosen)
+        with seeded(experiment.train.seed, deterministic=experiment.train.deterministic):
+            metrics = judge(network, batches, dataset, experiment.train, loss, chosen)
     return Judgement(folder.path, found.path.name, split, metrics, batches.num_samples)
 
 
@@ -145,7 +145,7 @@ def predict(run: Run | str | Path | None, inputs: Any, *, device: str = "auto", 
     preprocessing = Preprocessing(experiment.data, experiment.facts, seed=experiment.train.seed).to(chosen)
     samples = preprocessing.checked(torch.as_tensor(inputs)).to(chosen)
     with torch.inference_mode(), memory_errors():
-        outputs = torch.cat([network(preprocessing(part)) for part in samples.split(_BATCH)])
+        outputs = torch.cat([network(preprocessing(part)) for part in samples.split(evaluation_batch_size(experiment.train))])
     if isinstance(experiment.train.loss, CrossEntropy):
         outputs = outputs.softmax(dim=1)
     elif isinstance(experiment.train.loss, BinaryCrossEntropy):
@@ -168,21 +168,17 @@ def find_checkpoint(folder: RunFolder, which: str) -> Checkpoint:
     if not paths:
         raise CheckpointError(f"{folder.path} has no checkpoint", help="train it: dlcli train --resume " + str(folder.path))
     if which == "last":
-        newest = load_newest(folder.checkpoints, _ignore)
-        assert newest is not None
-        return newest
+        return load_checkpoint(paths[-1])
     if which == "best":
-        best = read_hint(folder.checkpoints, "best")
+        best = best_checkpoint(folder.checkpoints, _ignore)
         if best is None:
             raise CheckpointError(f"{folder.path} has no best checkpoint yet", help="judge the last one: --checkpoint last")
         return load_checkpoint(best)
-    matching = [path for path in paths if which.isdecimal() and path.name.split(".")[0] == f"step-{int(which):08d}"]
-    if not matching:
-        help = "best, last, or one of these steps: " + ", ".join(
-            str(int(path.name.split("-")[1].split(".")[0])) for path in paths
-        )
+    path = checkpoint_of_step(folder.checkpoints, int(which)) if which.isdecimal() and len(which) < 12 else None
+    if path is None:
+        help = "best, last, or the step of one of these: " + ", ".join(path.name for path in paths)
         raise UsageError(f"{folder.path} has no checkpoint `{which}`", help=help)
-    return load_checkpoint(matching[-1])
+    return load_checkpoint(path)
 
 
 def _network(experiment: Experiment, checkpoint: Checkpoint) -> nn.Module:
@@ -192,4 +188,4 @@ def _network(experiment: Experiment, checkpoint: Checkpoint) -> nn.Module:
 
 
 def _ignore(text: str) -> None:
-    """For notices that were given when the run was trained."""
+    """For notices that matter to a training alone."""

@@ -20,21 +20,38 @@ def _painted(text: str, code: str) -> str:
     return text
 
 
+def print_result(text: str) -> None:
+    """Text on stdout. Where nobody reads it any more, that changes nothing of what was done."""
+    _print(text, sys.stdout)
+
+
+def print_progress(text: str) -> None:
+    """Text on stderr; the same holds."""
+    _print(text, sys.stderr)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or the interpreter would fail on it once more
+
+
 def print_error(message: str, help: str | None) -> None:
     """`error: ...` and `help: ...` on stderr."""
-    print(f"{_painted('error:', '1;31')} {message}", file=sys.stderr)
+    print_progress(f"{_painted('error:', '1;31')} {message}")
     if help:
-        print(f"{_painted('help:', '1;36')} {help}", file=sys.stderr)
+        print_progress(f"{_painted('help:', '1;36')} {help}")
 
 
 def print_notice(text: str) -> None:
     """`note: ...` on stderr."""
-    print(f"{_painted('note:', '1;33')} {text}", file=sys.stderr)
+    print_progress(f"{_painted('note:', '1;33')} {text}")
 
 
 def print_json(value: dict[str, Any]) -> None:
     """One JSON object on stdout. NaN and infinity, which JSON has not, become null."""
-    print(json.dumps(_finite(value), indent=2))
+    print_result(json.dumps(_finite(value), indent=2))
 
 
 def _finite(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dlcli.cli.console import print_json
+from dlcli.cli.console import print_json, print_result
 from dlcli.cli.options import DataDir, Device, Json, RunsDir
 
 
@@ -30,6 +30,5 @@ def eval_command(
     if json:
         print_json(judgement.as_json())
         return
-    print(f"{judgement.run} ({judgement.checkpoint}), {judgement.samples:,} samples of {judgement.split}")
-    for name, value in judgement.metrics.items():
-        print(f"{name:<9} {value:.4f}")
+    head = f"{judgement.run} ({judgement.checkpoint}), {judgement.samples:,} samples of {judgement.split}"
+    print_result("\n".join([head, *(f"{name:<9} {value:.4f}" for name, value in judgement.metrics.items())]))

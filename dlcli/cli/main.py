@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import traceback
@@ -13,7 +12,7 @@ from typing import Annotated
 import typer
 
 import dlcli
-from dlcli.cli.console import print_error, print_json
+from dlcli.cli.console import print_error, print_json, print_progress
 from dlcli.cli.eval import eval_command
 from dlcli.cli.smoke import smoke_command
 from dlcli.cli.train import resume_arguments, train_command
@@ -63,61 +62,41 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
-    debug = "--debug" in arguments
+    debug, as_json = "--debug" in arguments, "--json" in arguments
     arguments = resume_arguments([argument for argument in arguments if argument != "--debug"])
-    as_json = "--json" in arguments
     try:
         code = app(args=arguments, prog_name="dlcli", standalone_mode=False)
-        sys.stdout.flush()
-    except DlcliError as error:
-        return _report(error, as_json=as_json, debug=debug)
-    except typer.Abort:
-        return EXIT_SIGINT
-    except KeyboardInterrupt:
-        return EXIT_SIGINT
-    except BrokenPipeError:  # whoever read stdout has left: there is nobody to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
-    except typer.TyperException as error:
-        print_error(_sentence(error.format_message()), _usage_help(arguments))
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            traceback.print_exception(error)
+        message, help, exit_code = _told(error, arguments)
+        diagnostics = error.diagnostics if isinstance(error, ConfigError) else ()
+        if diagnostics:
+            print_progress(message)
+            count = len(diagnostics)
+            print_error("the config has a mistake" if count == 1 else f"the config has {count} mistakes", None)
+        else:
+            print_error(message, help)
         if as_json:
-            print_json({"error": _sentence(error.format_message()), "help": _usage_help(arguments), "exit_code": 2})
-        return 2
-    except Exception as error:
-        return _report_bug(error, debug=debug)
+            listed = [diagnostic.as_json() for diagnostic in diagnostics]
+            print_json({"error": message, "help": help, "exit_code": exit_code, "diagnostics": listed})
+        return exit_code
     return code if isinstance(code, int) else EXIT_OK
 
 
-def _report(error: DlcliError, *, as_json: bool, debug: bool) -> int:
-    if debug:
-        traceback.print_exception(error)
-    diagnostics = error.diagnostics if isinstance(error, ConfigError) else ()
-    if diagnostics:
-        print(error.message, file=sys.stderr)
-        count = len(diagnostics)
-        print_error("the config has a mistake" if count == 1 else f"the config has {count} mistakes", None)
-    else:
-        print_error(error.message, error.help)
-    if as_json:
-        print_json(
-            {
-                "error": error.message,
-                "help": error.help,
-                "exit_code": error.exit_code,
-                "diagnostics": [diagnostic.as_json() for diagnostic in diagnostics],
-            }
-        )
-    return error.exit_code
-
-
-def _report_bug(error: Exception, *, debug: bool) -> int:
-    text = "".join(traceback.format_exception(error))
-    if debug:
-        print(text, file=sys.stderr)
+def _told(error: BaseException, arguments: Sequence[str]) -> tuple[str, str | None, int]:
+    """What to tell of an error: message, help and exit code."""
+    if isinstance(error, DlcliError):
+        return error.message, error.help, error.exit_code
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return "interrupted", None, EXIT_SIGINT
+    if isinstance(error, typer.TyperException):
+        return _sentence(error.format_message()), _usage_help(arguments), 2
     with tempfile.NamedTemporaryFile("w", prefix="dlcli-bug-", suffix=".txt", delete=False, encoding="utf-8") as file:
-        file.write(f"dlcli {dlcli.__version__}, Python {sys.version}\n{sys.argv}\n\n{text}")
-    print_error(f"a bug in dlcli: {type(error).__name__}: {error}", f"please report it, with the traceback in {Path(file.name)}")
-    return EXIT_BUG
+        file.write(f"dlcli {dlcli.__version__}, Python {sys.version}\n{sys.argv}\n\n")
+        traceback.print_exception(error, file=file)
+    message = f"a bug in dlcli: {type(error).__name__}: {error}"
+    return message, f"please report it, with the traceback in {Path(file.name)}", EXIT_BUG
 
 
 def _sentence(message: str) -> str:

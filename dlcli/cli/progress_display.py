@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from torch import Tensor
 
-from dlcli.cli.console import is_interactive, print_notice
+from dlcli.cli.console import is_interactive, print_notice, print_progress
 from dlcli.training.observers import epoch_line
 from dlcli.training.progress import Observer, Progress
 
@@ -34,19 +34,18 @@ class PlainDisplay:
     """One line an epoch."""
 
     def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int) -> None:
-        self._print(f"{epochs} epochs of {steps_per_epoch:,} steps" + (f", from step {progress.step}" if progress.step else ""))
+        print_progress(
+            f"{epochs} epochs of {steps_per_epoch:,} steps" + (f", from step {progress.step}" if progress.step else "")
+        )
 
     def stepped(self, progress: Progress, loss: Tensor) -> None:
         """A line for each step would be too many."""
 
     def epoch_ended(self, record: dict[str, Any], *, is_best: bool) -> None:
-        self._print(epoch_line(record, is_best=is_best))
+        print_progress(epoch_line(record, is_best=is_best))
 
     def notice(self, text: str) -> None:
         print_notice(text)
-
-    def _print(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
 
 
 class BarDisplay:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlcli.cli.console import print_json, table
+from dlcli.cli.console import print_json, print_progress, print_result, table
 from dlcli.cli.options import DataDir, Device, Json
+from dlcli.errors import EXIT_SIGNALLED
 
 if TYPE_CHECKING:
     from dlcli.app.smoke import SmokeResult
@@ -31,14 +31,15 @@ def smoke_command(
     for config in configs:
         result = smoke(config, device=device, data_dir=data_dir)
         results.append(result)
-        print(f"{'ok' if result.ok else 'FAILED':<7} {result.seconds:5.1f} s  {config}", file=sys.stderr)
+        print_progress(f"{'ok' if result.ok else 'FAILED':<7} {result.seconds:5.1f} s  {config}")
+        if result.exit_code > EXIT_SIGNALLED:
+            break
     failed = [result for result in results if not result.ok]
     if json:
         print_json({"ok": not failed, "configs": [result.as_json() for result in results]})
     else:
-        print(table([["config", "data", "parameters", "steps", "seconds", "result"], *map(_row, results)]))
-        for result in failed:
-            print(f"\n{result.config}: {result.error}")
+        rows = [["config", "data", "parameters", "steps", "seconds", "result"], *map(_row, results)]
+        print_result("\n".join([table(rows), *(f"\n{result.config}: {result.error}" for result in failed)]))
     return max((result.exit_code for result in results), default=0)
 
 

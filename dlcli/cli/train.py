@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlcli.cli.console import duration, print_json
+from dlcli.cli.console import duration, print_json, print_result
 from dlcli.cli.options import DataDir, Device, Json, RunsDir
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def train_command(
     if json:
         print_json(run.summary())
     else:
-        print("\n".join(_lines(run)))
+        print_result("\n".join(_lines(run)))
     return run.exit_code
 
 

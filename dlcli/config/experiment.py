@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Annotated, Any, Final
 
 import yaml
@@ -14,8 +15,8 @@ from dlcli.config.diagnostics import Report, did_you_mean, one_of
 from dlcli.config.facts import DataFacts
 from dlcli.config.graph import Graph, read_graph
 from dlcli.config.initialisation import Init
-from dlcli.config.interpolation import interpolate
-from dlcli.config.shapes import Sequence, Vector
+from dlcli.config.interpolation import UNKNOWN, interpolate
+from dlcli.config.shapes import Sequence, Vector, window_sizes
 from dlcli.config.spec import Choice, RawNode, Spec, dump, near_enough, read, read_choice
 from dlcli.config.training import METRICS, BinaryCrossEntropy, CrossEntropy, TopK, TrainSpec
 from dlcli.config.tree import Mapping, Node, Scalar, describe
@@ -235,9 +236,9 @@ def _data_spec(composed: Mapping, variables: dict[str, object], report: Report) 
 
 
 def _unknown_facts() -> dict[str, object]:
-    """A stand-in for each fact, so that the rest of a config can be checked while its data section has mistakes."""
+    """What each fact is while the data section has mistakes, so that the rest of a config can be checked."""
     names = ("num_classes", "num_targets", "time_steps", "channels", "height", "width", "vocabulary_size", "num_features")
-    return {f"data.{name}": 1 for name in names}
+    return {f"data.{name}": UNKNOWN for name in names}
 
 
 def _check_head(graph: Graph, facts: DataFacts, train: TrainSpec, composed: Mapping, report: Report) -> None:
@@ -267,7 +268,10 @@ def _check_head(graph: Graph, facts: DataFacts, train: TrainSpec, composed: Mapp
         name = "num_classes" if is_classification else "num_targets"
         help = f"end with `- linear: ${{data.{name}}}`" if facts.num_targets or is_classification else "end with `- linear: 1`"
         report.error("head", f"the data has {needed} {what}, and the network gives {output.features}", place, help=help)
+    else:
+        _check_weights(output, train, composed, report)
     _check_metrics(facts, train, composed, report)
+    _check_batch_norm(graph, train, composed, report)
 
 
 def _check_metrics(facts: DataFacts, train: TrainSpec, composed: Mapping, report: Report) -> None:
@@ -277,9 +281,30 @@ def _check_metrics(facts: DataFacts, train: TrainSpec, composed: Mapping, report
         if metric.judges != judged:
             fitting = [name for name, spec in METRICS.items() if spec.judges == judged]
             report.error("head", f"`{metric.kind}` judges {metric.judges}, and the loss {judged}", place, help=one_of(fitting))
+        elif isinstance(metric, TopK) and isinstance(train.loss, BinaryCrossEntropy):
+            report.error("head", "`top_k` ranks classes, and `binary_cross_entropy` has yes-or-no labels", place)
         elif isinstance(metric, TopK) and (facts.num_classes or 1) < metric.k:
             report.error("head", f"`top_k` looks at {metric.k} classes, and the data has {facts.num_classes or 'none'}", place)
-    weights = train.loss.class_weights if isinstance(train.loss, CrossEntropy) else None
-    if weights is not None and facts.num_classes is not None and len(weights) != facts.num_classes:
-        place = tree.place_of(composed, ["train", "loss", "class_weights"])
-        report.error("head", f"`class_weights` has {len(weights)} numbers, and the data {facts.num_classes} classes", place)
+
+
+def _check_weights(output: Vector, train: TrainSpec, composed: Mapping, report: Report) -> None:
+    """Whether the loss has one weight for each score."""
+    key, weights = "", None
+    if isinstance(train.loss, CrossEntropy):
+        key, weights = "class_weights", train.loss.class_weights
+    elif isinstance(train.loss, BinaryCrossEntropy):
+        key, weights = "pos_weight", train.loss.pos_weight
+    if weights is not None and len(weights) != output.features:
+        place = tree.place_of(composed, ["train", "loss", key])
+        report.error("head", f"`{key}` has {len(weights)} numbers, and the network gives {output.features} scores", place)
+
+
+def _check_batch_norm(graph: Graph, train: TrainSpec, composed: Mapping, report: Report) -> None:
+    """Whether batches are large enough for what is normalised over them."""
+    for node in graph.nodes:
+        values = prod(window_sizes(node.input_shapes[0])) if not isinstance(node.input_shapes[0], Vector) else 1
+        if train.batch_size == 1 and node.spec.kind.startswith("batch_norm") and values == 1:
+            place = tree.place_of(composed, ["train", "batch_size"])
+            message = f"`{node.spec.kind}` (line {node.place.line}) has one value of each channel in a batch of 1"
+            report.error("range", message, place, help="use larger batches, or `layer_norm`")
+            return

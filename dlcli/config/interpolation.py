@@ -18,6 +18,9 @@ MAX_EXPRESSION: Final = 200
 MAX_PARENTHESES: Final = 20
 _LARGEST: Final = 10**18
 
+UNKNOWN: Final = object()
+"""Stands for a fact that can't be known while the data section has mistakes: what is made of it is unknown too."""
+
 _REFERENCE: Final = re.compile(r"\$\{([^{}]*)\}")
 _TOKEN: Final = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)|(?P<name>[A-Za-z_][\w.]*)|(?P<operator>//|[-+*/%()]))"
@@ -74,12 +77,18 @@ def _substitute(text: str, names: Names) -> bool | int | float | str | None:
     whole = _REFERENCE.fullmatch(text)
     if whole:
         value = evaluate(whole[1], names)
+        if value is UNKNOWN:
+            return text
         if not isinstance(value, None | bool | int | float | str):
             raise ExpressionError("expression", f"`{whole[1].strip()}` is not a number or a text")
         return value
     if text.count("${") != len(_REFERENCE.findall(text)):
         raise ExpressionError("expression", "a `${` without its `}`")
-    return _REFERENCE.sub(lambda match: _written(evaluate(match[1], names)), text)
+    values = [evaluate(expression, names) for expression in _REFERENCE.findall(text)]
+    if UNKNOWN in values:
+        return text
+    written = iter(values)
+    return _REFERENCE.sub(lambda _: _written(next(written)), text)
 
 
 def _written(value: object) -> str:
@@ -171,7 +180,9 @@ class _Parser:
         self.position += 1
         return self.tokens[self.position - 1]
 
-    def _calculated(self, operator: str, left: object, right: object) -> Number:
+    def _calculated(self, operator: str, left: object, right: object) -> object:
+        if left is UNKNOWN or right is UNKNOWN:
+            return UNKNOWN
         for side in (left, right):
             if isinstance(side, bool) or not isinstance(side, int | float):
                 raise ExpressionError("expression", f"`{self.text}` calculates with something that is no number")

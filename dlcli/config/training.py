@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from dlcli.config.spec import Choice, Spec, table
-from dlcli.config.values import Floats, Fraction, Ints, NonNegativeFloat, PositiveFloat, PositiveInt, Probability
+from dlcli.config.values import Floats, Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Probability, Weights, as_tuple
 
 Betas = Annotated[Floats, Field(min_length=2, max_length=2)]
 
@@ -164,7 +164,7 @@ class MultiStep(ScheduleSpec):
     kind: ClassVar[str] = "multistep"
     main: ClassVar[str] = "milestones"
 
-    milestones: Annotated[Ints, Field(min_length=1)]
+    milestones: Annotated[tuple[PositiveInt, ...], BeforeValidator(as_tuple), Field(min_length=1)]
     """Epochs, counted from 1 as they end."""
     gamma: PositiveFloat = 0.1
 
@@ -224,8 +224,8 @@ class CrossEntropy(LossSpec):
 
     label_smoothing: Probability = 0.0
     """Share of the target spread over all classes."""
-    class_weights: Floats | None = None
-    """One number for each class."""
+    class_weights: Weights | None = None
+    """One number for each class, at least 0."""
 
 
 class BinaryCrossEntropy(LossSpec):
@@ -233,7 +233,7 @@ class BinaryCrossEntropy(LossSpec):
 
     kind: ClassVar[str] = "binary_cross_entropy"
 
-    pos_weight: Floats | None = None
+    pos_weight: Weights | None = None
     """One number for each label: how much more a yes counts than a no."""
 
 

@@ -32,7 +32,8 @@ def _sizes(count: int, least: int, words: str = "") -> Callable[[Any], Any]:
     return validate
 
 
-def _as_tuple(value: Any) -> Any:
+def as_tuple(value: Any) -> Any:
+    """A list, as YAML gives it, as a tuple."""
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -44,8 +45,9 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 """A share, 1 excluded."""
 
-Floats = Annotated[tuple[FiniteFloat, ...], BeforeValidator(_as_tuple)]
-Ints = Annotated[tuple[int, ...], BeforeValidator(_as_tuple)]
+Floats = Annotated[tuple[FiniteFloat, ...], BeforeValidator(as_tuple)]
+Weights = Annotated[tuple[NonNegativeFloat, ...], BeforeValidator(as_tuple), Field(min_length=1)]
+Ints = Annotated[tuple[int, ...], BeforeValidator(as_tuple)]
 
 Single = Annotated[tuple[int], BeforeValidator(_sizes(1, least=1))]
 Pair = Annotated[tuple[int, int], BeforeValidator(_sizes(2, least=1))]

@@ -37,8 +37,6 @@ class Batches:
         batch_size: samples in a batch, but for the last.
         seed: of the order.
         repeat: how often an epoch goes over all samples, each time in an order of its own.
-        augment: whether the samples of `epoch` are changed at random.
-        shuffle: whether `epoch` has a random order.
     """
 
     def __init__(
@@ -49,16 +47,12 @@ class Batches:
         *,
         seed: int,
         repeat: int = 1,
-        augment: bool = True,
-        shuffle: bool = True,
     ) -> None:
         self._split = split
         self._preprocessing = preprocessing
         self._batch_size = batch_size
         self._seed = seed
         self._repeat = repeat
-        self._augment = augment
-        self._shuffle = shuffle
 
     @property
     def num_samples(self) -> int:
@@ -83,13 +77,13 @@ class Batches:
         numbers = self._numbers(epoch)
         total, count, device = len(numbers), len(self), self._split.inputs.device
         indices = (numbers % self.num_samples if self._repeat > 1 else numbers).to(device)
-        samples = numbers.to(device) if self._augment else None
+        samples = numbers.to(device)
         for batch in range(start, count):
             first = batch * self._batch_size
             after = total if batch == count - 1 else first + self._batch_size
             chosen = indices[first:after]
             raw = self._split.inputs.index_select(0, chosen)
-            inputs = self._preprocessing(raw, samples[first:after], epoch) if samples is not None else self._preprocessing(raw)
+            inputs = self._preprocessing(raw, samples[first:after], epoch)
             yield Batch(inputs, self._split.targets.index_select(0, chosen), after - first)
 
     def in_order(self) -> Iterator[Batch]:
@@ -102,10 +96,7 @@ class Batches:
         """The samples of an epoch by number: that of a sample in the second pass goes on after those of the first."""
         passes = []
         for number in range(self._repeat):
-            if self._shuffle:
-                generator = torch.Generator().manual_seed(mixed(self._seed, epoch, number))
-                order = torch.randperm(self.num_samples, generator=generator)
-            else:
-                order = torch.arange(self.num_samples)
+            generator = torch.Generator().manual_seed(mixed(self._seed, epoch, number))
+            order = torch.randperm(self.num_samples, generator=generator)
             passes.append(order + number * self.num_samples)
         return torch.cat(passes)

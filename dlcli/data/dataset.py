@@ -67,6 +67,10 @@ class Dataset:
     class_names: tuple[str, ...] | None
     origin: str
 
+    def counts(self) -> dict[str, int]:
+        """How many samples each split has."""
+        return {"train": len(self.train), "valid": len(self.valid) if self.valid is not None else 0, "test": len(self.test)}
+
     def to(self, device: torch.device) -> Dataset:
         """The same data with its splits on a device."""
         valid = self.valid.to(device) if self.valid is not None else None

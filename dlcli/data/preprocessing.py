@@ -47,6 +47,7 @@ class Preprocessing:
             mean, std = (torch.tensor(numbers, dtype=torch.float64) for numbers in (spec.normalize.mean, spec.normalize.std))
             self._channels = len(mean)
             self._scale, self._shift = _factor(1 / std), _factor(-mean / std)
+        self._byte_scale = self._scale / 255
         if self._view == "permuted_pixels":
             assert isinstance(self._shape, SequenceShape)
             self._order = random_order(mixed(spec.split.seed, _PIXEL_ORDER), self._shape.time)
@@ -54,7 +55,7 @@ class Preprocessing:
     def to(self, device: torch.device) -> Self:
         """The same on a device."""
         moved = copy.copy(self)
-        for name in ("_scale", "_shift", "_order"):
+        for name in ("_scale", "_byte_scale", "_shift", "_order"):
             value = getattr(self, name)
             if isinstance(value, Tensor):
                 setattr(moved, name, value.to(device))
@@ -94,15 +95,16 @@ class Preprocessing:
         if holds_tokens(self._shape):
             return self._checked_tokens(inputs)
         is_picture = self._view != "image" or isinstance(self._shape, Image)
+        is_visual = is_picture or self._axes is not None
         if is_picture and inputs.ndim == 3:
             inputs = inputs.unsqueeze(-1)
-        if is_picture and not inputs.is_floating_point() and inputs.dtype != torch.uint8:
+        if is_visual and not inputs.is_floating_point() and inputs.dtype != torch.uint8:
             if inputs.numel() and (inputs.min() < 0 or inputs.max() > 255):
                 raise DataError(
                     "whole numbers of pictures are 0 to 255", help="give 8-bit values, or floats as the training had them"
                 )
             inputs = inputs.to(torch.uint8)
-        samples = inputs if is_picture and inputs.dtype == torch.uint8 else inputs.to(torch.float32)
+        samples = inputs if is_visual and inputs.dtype == torch.uint8 else inputs.to(torch.float32)
         if is_picture and self._resize is not None and samples.ndim == 4:
             samples = torch.from_numpy(pictures.resized(samples.cpu().numpy(), self._resize))
         if samples.ndim < 2 or self._sizes_of(samples.shape[1:]) != self._shape.sizes:
@@ -123,7 +125,7 @@ class Preprocessing:
     def _normalised(self, values: Tensor, dtype: torch.dtype) -> Tensor:
         """Values of the type that samples have, now or before they were changed, with the channels last."""
         if dtype == torch.uint8:
-            values = values.to(torch.float32).mul_(self._scale / 255)
+            values = values.to(torch.float32).mul_(self._byte_scale)
         elif self._channels is not None:
             values = values.mul(self._scale)
         return values.add_(self._shift) if self._channels is not None else values

@@ -9,16 +9,22 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from dlcli.errors import UsageError
+
 
 @contextmanager
 def seeded(seed: int, *, deterministic: bool) -> Iterator[None]:
-    """Starts torch's generators on all devices; settings of the process are put back at the end.
+    """Starts torch's generators on all devices; torch's settings are put back at the end.
 
     Args:
         seed: of weights and dropout; order and augmentation are functions of it on their own.
         deterministic: whether operations that can give other bits each time are refused.
+
+    Raises:
+        UsageError: an operation has no deterministic form on the device.
     """
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     torch.manual_seed(seed)
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -26,8 +32,14 @@ def seeded(seed: int, *, deterministic: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(True)
     try:
         yield
+    except RuntimeError as error:
+        if not deterministic or "deterministic" not in str(error):
+            raise
+        reason = str(error).partition(".")[0]
+        help = "leave it out, or use --device cpu"
+        raise UsageError(f"`deterministic: true` can't be had here: {reason}", help=help) from error
     finally:
-        torch.use_deterministic_algorithms(before[0])
+        torch.use_deterministic_algorithms(before[0], warn_only=warn_only)
         torch.backends.cudnn.benchmark = before[1]
 
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
 
+from dlcli.errors import EXIT_SIGNALLED
+
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -26,7 +28,7 @@ class StopRequest:
     def exit_code(self) -> int:
         """As a shell reports a process ended by the signal: 130 or 143."""
         assert self.signal is not None
-        return 128 + self.signal
+        return EXIT_SIGNALLED + self.signal
 
 
 @contextmanager

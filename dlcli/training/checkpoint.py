@@ -189,6 +189,20 @@ def load_newest(folder: Path, on_notice: Callable[[str], None]) -> Checkpoint | 
     return None
 
 
+def best_checkpoint(folder: Path, on_notice: Callable[[str], None]) -> Path | None:
+    """The checkpoint of the best epoch: where the hint points, or else what the newest checkpoint says.
+
+    Raises:
+        CheckpointError: there is no hint, and no checkpoint verifies.
+    """
+    hinted = read_hint(folder, "best")
+    if hinted is not None:
+        return hinted
+    newest = load_newest(folder, on_notice)
+    best = newest.state.get("progress", {}).get("best") if newest else None
+    return checkpoint_of_step(folder, best["step"]) if best else None
+
+
 def write_hint(folder: Path, which: str, path: Path, step: int) -> None:
     """Notes which checkpoint is `best` or `last`: a hint, checked wherever it is read."""
     write_durably(folder / f"{which}.json", json.dumps({"checkpoint": path.name, "step": step}).encode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 from torch import nn
 
@@ -13,8 +15,12 @@ from dlcli.errors import UsageError
 from dlcli.training.losses import Loss
 from dlcli.training.metrics import build_metrics
 
-LEAST_BATCH = 256
-"""Samples judged at once, or more where the training's batches are larger."""
+_LEAST_BATCH: Final = 64
+
+
+def evaluation_batch_size(train: TrainSpec) -> int:
+    """Samples judged at once: without gradients twice a training's batch takes less memory than the batch did."""
+    return max(2 * train.batch_size, _LEAST_BATCH)
 
 
 def evaluation_batches(dataset: Dataset, split: str, preprocessing: Preprocessing, train: TrainSpec) -> Batches:
@@ -28,7 +34,7 @@ def evaluation_batches(dataset: Dataset, split: str, preprocessing: Preprocessin
     if samples is None:
         there = ", ".join(name for name, samples in splits.items() if samples is not None)
         raise UsageError(f"the data has no split `{split}`", help=f"there are: {there}")
-    return Batches(samples, preprocessing, max(train.batch_size, LEAST_BATCH), seed=train.seed)
+    return Batches(samples, preprocessing, evaluation_batch_size(train), seed=train.seed)
 
 
 def evaluate(  # noqa: PLR0917 - its two callers hold each of these under the same name

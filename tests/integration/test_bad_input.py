@@ -42,6 +42,13 @@ def _edited(quick: Path, old: str, new: str) -> Path:
         ("lr: 1e-2", "lr: -1", ["quick.yaml:13:31", "`lr` must be greater than 0"]),
         ("    - flatten\n", "", ["quick.yaml:8:7", "`linear` reads the last axis", "put `- flatten` before it"]),
         ("name: digits", "name: digitz", ["quick.yaml:1:14", "did you mean `digits`?"]),
+        ("batch_size: 32", "batch_size: 0", ["quick.yaml:12:15", "`batch_size` must be at least 1"]),
+        (
+            "metrics: [accuracy]",
+            "loss: {name: cross_entropy, class_weights: [1, 2]}",
+            ["quick.yaml:14:46", "2 numbers", "10 scores"],
+        ),
+        ("metrics: [accuracy]", "loss: {name: cross_entropy, class_weights: [-1]}", ["`class_weights` must be at least 0"]),
         ("metrics: [accuracy]", "metrics: [mae]", ["quick.yaml:14:13", "`mae` judges values"]),
         ("${data.num_classes}", "${data.num_clases}", ["quick.yaml:9:15", "did you mean `data.num_classes`?"]),
         ("${data.num_classes}", "3", ["quick.yaml:9:7", "10 classes", "gives 3"]),
@@ -50,6 +57,29 @@ def _edited(quick: Path, old: str, new: str) -> Path:
 def test_mistakes_in_a_config_are_shown_where_they_are(cli: Cli, quick: Path, old: str, new: str, words: list[str]) -> None:
     """Unknown keys, misspelt layers, wrong types, shapes that don't fit: exit code 2."""
     _assert_refused(cli("train", _edited(quick, old, new)), 2, *words)
+
+
+def test_batches_of_one_and_batch_norm_over_a_vector_are_refused(cli: Cli, quick: Path) -> None:
+    """One value has no variance: told before the first step, with the layer's line."""
+    _edited(quick, "- dropout: 0.1", "- batch_norm1d")
+    _edited(quick, "batch_size: 32", "batch_size: 1")
+    _assert_refused(cli("train", quick), 2, "quick.yaml:12:15", "`batch_norm1d` (line 8)")
+
+
+def test_top_k_of_yes_or_no_labels_is_refused(cli: Cli, quick: Path, tmp_path: Path) -> None:
+    """Labels have no rank: told before the first epoch ends in it."""
+    np.savez(tmp_path / "a.npz", x=np.zeros((40, 8, 8), np.uint8), y=np.zeros((40, 3), np.float32))
+    _edited(quick, "name: digits, limit: 300", "name: arrays, path: a.npz")
+    _edited(quick, "${data.num_classes}", "${data.num_targets}")
+    _edited(quick, "metrics: [accuracy]", "loss: binary_cross_entropy\n  metrics: [{name: top_k, k: 2}]")
+    _assert_refused(cli("train", quick), 3 - 1, "`top_k` ranks classes")
+
+
+def test_missing_data_is_told_and_not_what_follows_from_it(cli: Cli, quick: Path) -> None:
+    """Facts that are not known make no mistakes of their own in what is calculated from them."""
+    _edited(quick, "name: digits, limit: 300", "name: arrays, path: nowhere.npz")
+    _edited(quick, "- dropout: 0.1", "- linear: ${64 // (data.height - 1)}")
+    _assert_refused(cli("train", quick), 3, "nowhere.npz")
 
 
 def test_all_mistakes_are_reported_at_once(cli: Cli, quick: Path) -> None:
@@ -153,6 +183,14 @@ def test_under_json_an_error_is_one_object_too(cli: Cli, quick: Path) -> None:
     assert (diagnostic["line"], diagnostic["column"], diagnostic["code"]) == (5, 7, "unknown-layer")
 
 
+@pytest.mark.parametrize("arguments", [["train", "--epochs"], ["eval", "nothing"], ["train", "absent.yaml"]])
+def test_under_json_every_refusal_has_the_same_keys(cli: Cli, arguments: list[str]) -> None:
+    """Usage errors too."""
+    outcome = cli(*arguments, "--json")
+    assert set(outcome.json) == {"error", "help", "exit_code", "diagnostics"}
+    assert outcome.json["exit_code"] == outcome.code == 2
+
+
 def test_a_training_that_diverges_ends_with_4_and_says_so(cli: Cli, quick: Path) -> None:
     """NaN: step and learning rate, the run's record, and no checkpoint of it."""
     _edited(quick, "name: adam, lr: 1e-2", "name: sgd, lr: 1e30")
@@ -187,6 +225,7 @@ def test_a_bug_leaves_its_traceback_in_a_file(cli: Cli, quick: Path, monkeypatch
     assert outcome.code == 1
     path = Path(outcome.err.split("traceback in ")[1].strip())
     assert "ZeroDivisionError: a bug" in path.read_text()
+    assert str(cli("train", quick, "--json").json["exit_code"]) == "1"
     assert "Traceback" not in outcome.err
     path.unlink()
     outcome = cli("train", quick, "--debug")

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import QUICK
-
 _SIGNALLED = """
 import os, signal, sys
 from dlcli.cli.main import run
@@ -44,6 +42,8 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_end(number: int, code: i
     assert stopped.returncode == code, stopped.stderr
     assert json.loads(stopped.stdout)["status"] == "interrupted"
     assert json.loads((tmp_path / "runs/cut/run.json").read_text())["exit_code"] == code
+    (state,) = (tmp_path / "runs/cut/checkpoints").glob("*/state.json")
+    assert json.loads(state.read_text())["progress"]["step_in_epoch"] == 5, "the signal was to come within an epoch"
     resumed = dlcli("train", "--resume", "cut", "--json")
     assert resumed.returncode == 0, resumed.stderr
     whole = dlcli("train", str(quick), "--name", "whole", "--json")
@@ -52,9 +52,3 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_end(number: int, code: i
         assert results[0][key] == results[1][key]
     files = [sorted((tmp_path / "runs" / name / "checkpoints").glob("*/model.safetensors"))[-1] for name in ("cut", "whole")]
     assert files[0].read_bytes() == files[1].read_bytes()
-
-
-def test_the_quick_config_has_more_steps_than_the_signal_needs() -> None:
-    """The signal of the test above comes in the middle of an epoch."""
-    assert "limit: 300" in QUICK
-    assert "batch_size: 32" in QUICK

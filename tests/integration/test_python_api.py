@@ -36,6 +36,27 @@ def test_train_load_evaluate_and_predict(config: dict[str, object], tmp_path: Pa
     torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(3))
 
 
+@pytest.mark.parametrize(
+    ("layout", "sizes"), [("clip", (3, 4, 8, 8)), ("volume", (3, 4, 8, 8)), ("image", (1, 8, 8)), ("vector", (7,))]
+)
+def test_predict_reads_samples_as_the_training_did(layout: str, sizes: tuple[int, ...], tmp_path: Path) -> None:
+    """For every layout: the classes that predict gives to the test samples are right as often as eval says."""
+    generator = np.random.default_rng(0)
+    x = generator.integers(0, 256, (60, *sizes)).astype(np.uint8)
+    if layout == "vector":
+        x = x.astype(np.float32)
+    y = generator.integers(0, 2, 60)
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x[:20], y_test=y[:20])
+    layers = ["flatten", {"linear": "${data.num_classes}"}]
+    data = {"name": "arrays", "path": str(tmp_path / "a.npz"), "layout": layout}
+    config = {"data": data, "model": {"layers": layers}, "train": {"epochs": 3, "metrics": ["accuracy"]}}
+    run = dlcli.train(config, runs=tmp_path)
+    kept = np.moveaxis(x[:20], -3, -1) if layout == "image" else x[:20]
+    kept = np.moveaxis(kept, 2, -1) if layout == "clip" else np.moveaxis(kept, 1, -1) if layout == "volume" else kept
+    found = dlcli.predict(run, kept).argmax(dim=1).numpy()
+    assert float((found == y[:20]).mean()) == pytest.approx(run.record["test"]["accuracy"])
+
+
 def test_build_gives_the_weights_that_a_training_starts_from(config: dict[str, object]) -> None:
     """As plain torch after the same seed."""
     network = dlcli.build(config)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
+import pytest
+from torch import Tensor
+
+from dlcli.data.batches import Batch
+from dlcli.training.trainer import Trainer
 from tests.integration.conftest import CONFIGS, Cli
 
 
@@ -14,6 +21,20 @@ def test_every_shipped_config_passes(cli: Cli, no_download: None) -> None:
     assert outcome.code == 0, outcome.err
     assert [result["ok"] for result in outcome.json["configs"]] == [True] * len(configs)
     assert not Path("runs").exists()
+
+
+def test_an_interruption_ends_all_of_it(cli: Cli, quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the first config: exit code 130, and the second is not begun."""
+    step = Trainer.step
+
+    def interrupted(self: Trainer, group: list[Batch]) -> Tensor:
+        os.kill(os.getpid(), signal.SIGINT)
+        return step(self, group)
+
+    monkeypatch.setattr(Trainer, "step", interrupted)
+    outcome = cli("smoke", quick, quick, "--json")
+    assert outcome.code == 130
+    assert len(outcome.json["configs"]) == 1
 
 
 def test_a_config_that_fails_is_named_and_the_others_still_run(cli: Cli, quick: Path, tmp_path: Path) -> None:

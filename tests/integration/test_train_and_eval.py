@@ -6,6 +6,7 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -96,7 +97,11 @@ def test_another_seed_gives_another_network_on_the_same_test_samples(cli: Cli, q
         _assert_equal_weights(*runs)
     records = [json.loads((run / "run.json").read_text()) for run in runs]
     assert [record["seed"] for record in records] == [0, 1]
-    assert records[0]["data"] == records[1]["data"]
+    datasets = [open_experiment(run / "config.resolved.yaml", (), None, print)[1] for run in runs]
+    assert torch.equal(datasets[0].test.inputs, datasets[1].test.inputs)
+    assert datasets[0].valid is not None
+    assert datasets[1].valid is not None
+    assert torch.equal(datasets[0].valid.inputs, datasets[1].valid.inputs)
 
 
 def test_a_missing_source_falls_back_only_where_the_config_says_so(
@@ -116,13 +121,18 @@ def test_a_missing_source_falls_back_only_where_the_config_says_so(
 
 
 def test_best_is_judged_and_last_can_be(cli: Cli, quick: Path) -> None:
-    """`--checkpoint last` and a step's number reach the other checkpoints."""
-    run = cli("train", quick, "--json").json
-    steps = {cli("eval", "--json", "--checkpoint", which).json["checkpoint"] for which in ("best", "last", run["step"])}
-    assert f"step-{run['step']:08d}" in steps
+    """A run whose last epoch is spoilt: the better first one is judged; `last` and a step's number reach both."""
+    spoilt = ["--set", "train.schedule={name: multistep, milestones: [1], gamma: 1000}"]
+    run = cli("train", quick, "--json", *spoilt).json
+    assert (run["best"]["epoch"], run["epochs"]) == (1, 2)
+    found = {which: cli("eval", "--json", "--checkpoint", which).json for which in ("best", "last", "10", "20")}
+    steps = {which: judged["checkpoint"] for which, judged in found.items()}
+    assert steps == {"best": "step-00000010", "10": "step-00000010", "last": "step-00000020", "20": "step-00000020"}
+    assert cli("eval", "--json").json["metrics"] == found["10"]["metrics"] == run["test"]
+    assert found["last"]["metrics"]["accuracy"] < run["test"]["accuracy"]
     outcome = cli("eval", "--checkpoint", "7")
     assert outcome.code == 2
-    assert "best, last, or one of these steps: 10, 20" in outcome.err
+    assert "best, last, or the step of one of these: step-00000010, step-00000020" in outcome.err
 
 
 def test_a_resumed_run_ends_like_one_that_never_stopped(cli: Cli, quick: Path) -> None:
@@ -143,6 +153,50 @@ def test_a_run_that_goes_on_refuses_what_does_not_fit_it(cli: Cli, quick: Path) 
     outcome = cli("train", "--resume", "a", "--set", "train.batch_size=8")
     assert outcome.code == 2
     assert "`train.batch_size` can't change" in outcome.err
+    outcome = cli("train", "--resume", "a", "--set", "train.epochs=3", "--set", "train.optimizer={name: sgd, lr: 0.1}")
+    assert outcome.code == 2
+    assert "`train.optimizer." in outcome.err
+
+
+def test_a_config_that_was_edited_does_not_go_on_unnoticed(cli: Cli, quick: Path) -> None:
+    """--resume with the config: what was trained with --set goes on, an added layer or key is refused."""
+    cli("train", quick, "--set", "train.epochs=1")
+    outcome = cli("train", quick, "--resume", "--set", "train.epochs=2")
+    assert outcome.code == 0, outcome.err
+    text = quick.read_text()
+    for old, new in (("    - flatten\n", "    - flatten\n    - relu\n"), ("  epochs: 2\n", "  epochs: 2\n  ema: 0.9\n")):
+        assert old in text
+        quick.write_text(text.replace(old, new))
+        outcome = cli("train", quick, "--resume")
+        assert outcome.code == 2, outcome.err
+        assert "is no longer what the run began with" in outcome.err
+
+
+def test_a_resume_that_fails_leaves_the_record_of_the_run(cli: Cli, quick: Path) -> None:
+    """Checkpoints that don't verify: exit code 5, and what the run had achieved is still in run.json."""
+    run = Path(cli("train", quick, "--json").json["run"])
+    before = (run / "run.json").read_bytes()
+    for weights in run.glob("checkpoints/*/model.safetensors"):
+        weights.write_bytes(weights.read_bytes()[:-1])
+    outcome = cli("train", "--resume", run, "--set", "train.epochs=3")
+    assert outcome.code == 5
+    assert outcome.err.count("model.safetensors") == 2
+    assert (run / "run.json").read_bytes() == before
+
+
+def test_a_run_does_not_go_on_with_other_data(cli: Cli, quick: Path, tmp_path: Path) -> None:
+    """A file that has grown since: exit code 3 and both counts."""
+    quick.write_text(quick.read_text().replace("name: digits, limit: 300", "name: arrays, path: a.npz"))
+
+    def write(count: int) -> None:
+        np.savez(tmp_path / "a.npz", x=np.zeros((count, 8, 8), np.uint8), y=np.arange(count) % 10)
+
+    write(60)
+    assert cli("train", quick).code == 0
+    write(70)
+    outcome = cli("train", "--resume", "--set", "train.epochs=3")
+    assert outcome.code == 3
+    assert "has changed since the run began" in outcome.err
 
 
 @pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)

@@ -28,7 +28,7 @@ def read(_: Digits, __: Directories, ___: bool) -> RawData:
         DataError: the installed package is damaged.
     """
     try:
-        with np.load(FILE, allow_pickle=False) as file:
+        with FILE.open("rb") as content, np.load(content, allow_pickle=False) as file:
             images, labels = file["images"], file["labels"]
         digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

@@ -278,7 +278,7 @@ def test_heads_that_fit_are_accepted(facts: DataFacts, layers: str, train: str) 
             "linear: 3",
             "{loss: {name: cross_entropy, class_weights: [1, 2]}}",
             (3, 52),
-            "`class_weights` has 2 numbers, and the data 3 classes",
+            "`class_weights` has 2 numbers, and the network gives 3 scores",
             None,
         ),
     ],

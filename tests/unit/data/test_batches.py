@@ -18,12 +18,12 @@ from dlcli.data.dataset import Split
 from dlcli.data.preprocessing import Preprocessing
 
 
-def _batches(count: int, batch_size: int, *, seed: int = 0, repeat: int = 1, shuffle: bool = True) -> Batches:
+def _batches(count: int, batch_size: int, *, seed: int = 0, repeat: int = 1) -> Batches:
     """Of samples whose only feature is their number, and whose class is that number too."""
     numbers = torch.arange(count)
     split = Split(numbers[:, None].float(), numbers)
     preprocessing = Preprocessing(Arrays(path="x", normalize=NoNormalize()), DataFacts(Vector(1)))
-    return Batches(split, preprocessing, batch_size, seed=seed, repeat=repeat, shuffle=shuffle)
+    return Batches(split, preprocessing, batch_size, seed=seed, repeat=repeat)
 
 
 def _order(batches: list[Batch]) -> list[int]:
@@ -101,10 +101,6 @@ def test_each_pass_and_epoch_changes_a_picture_in_another_way() -> None:
     (first,), (second,) = batches.epoch(0), batches.epoch(1)
     assert not torch.equal(first.inputs[0], first.inputs[1])
     assert not torch.equal(first.inputs[0], second.inputs[0])
-    (plain,) = Batches(
-        Split(image, torch.zeros(1, dtype=torch.int64)), Preprocessing(spec, spec.facts()), 4, seed=0, augment=False
-    ).epoch(0)
-    assert torch.equal(plain.inputs.flatten(), image.flatten() / 255)
 
 
 def test_an_evaluation_sees_every_sample_once_in_order_and_unchanged() -> None:
@@ -116,11 +112,6 @@ def test_an_evaluation_sees_every_sample_once_in_order_and_unchanged() -> None:
     assert [batch.size for batch in found] == [4, 4, 2]
     assert _order(found) == list(range(10))
     torch.testing.assert_close(torch.cat([batch.inputs for batch in found]).permute(0, 2, 3, 1), split.inputs / 255)
-
-
-def test_without_shuffling_the_order_is_that_of_the_split() -> None:
-    """Every epoch."""
-    assert _order(list(_batches(10, 3, shuffle=False).epoch(5))) == list(range(10))
 
 
 def test_seeds_of_any_size_are_taken() -> None:

@@ -70,7 +70,7 @@ def test_step_is_torchs(step_size: int, gamma: float) -> None:
     assert rates(specs.Step(step_size=step_size, gamma=gamma)) == pytest.approx(by_epoch(expected), rel=1e-12)
 
 
-@pytest.mark.parametrize("milestones", [(1,), (2, 3), (3, 3), (4, 2), (0, 5), (50,)])
+@pytest.mark.parametrize("milestones", [(1,), (2, 3), (3, 3), (4, 2), (50,)])
 def test_multistep_is_torchs(milestones: tuple[int, ...]) -> None:
     """Each epoch has the rate that MultiStepLR gives it, for milestones in any order, named twice or never reached."""
     expected = torch_rates(lambda optimizer: lr_scheduler.MultiStepLR(optimizer, list(milestones), 0.3), EPOCHS)
