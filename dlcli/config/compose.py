@@ -13,6 +13,8 @@ from dlcli.config.diagnostics import Place, Report, Source, did_you_mean
 from dlcli.config.tree import Entry, Mapping, Node, Scalar, Sequence, describe, shortened
 from dlcli.errors import UsageError
 
+SHIPPED_CONFIGS: Final = Path(__file__).parents[1] / "configs"
+"""Where an installed package has the configs; in a checkout they stand beside it."""
 MAX_EXTENDS: Final = 16
 MAX_BYTES: Final = 4 * yaml_source.MAX_CHARACTERS
 MAX_PATH: Final = 200
@@ -100,15 +102,22 @@ def _read_text(path: Path) -> str:
             raise UsageError(f"{path} has more than {MAX_BYTES:,} bytes, and is no config")
         return content.decode("utf-8-sig")
     except FileNotFoundError:
-        nearby = sorted(file.name for file in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-        help = did_you_mean(path.name, nearby) if nearby else "give the path of a YAML file"
-        raise UsageError(f"there is no file {path}", help=help) from None
+        raise UsageError(f"there is no file {path}", help=_nearest_config(path)) from None
     except IsADirectoryError:
         raise UsageError(f"{path} is a folder, and a config is a file") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not a text file", help="a config is YAML, in UTF-8") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} can't be read: {getattr(error, 'strerror', error)}") from error
+
+
+def _nearest_config(path: Path) -> str | None:
+    """Which config somebody may have meant: one that comes with dlcli, or one in the same folder."""
+    shipped = SHIPPED_CONFIGS / path.name
+    if shipped.is_file():
+        return f"one of this name comes with dlcli: {shipped}"
+    nearby = sorted(file.name for file in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+    return did_you_mean(path.name, nearby) if nearby else "give the path of a YAML file"
 
 
 def _mapping(tree: Node | None, report: Report) -> Mapping | None:

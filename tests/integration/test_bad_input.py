@@ -114,6 +114,15 @@ def test_an_absent_config_is_refused_with_the_nearest_name(cli: Cli, quick: Path
     _assert_refused(cli("train", "quik.yaml"), 2, "there is no file quik.yaml", "did you mean `quick.yaml`?")
 
 
+def test_a_config_that_comes_with_the_package_is_named(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever installed dlcli without a checkout learns where its configs are."""
+    shipped = tmp_path / "package"
+    shipped.mkdir()
+    (shipped / "cnn.yaml").touch()
+    monkeypatch.setattr("dlcli.config.compose.SHIPPED_CONFIGS", shipped)
+    _assert_refused(cli("train", "configs/cnn.yaml"), 2, str(shipped / "cnn.yaml"))
+
+
 def test_an_absent_data_folder_is_refused(cli: Cli, quick: Path) -> None:
     """--data-dir of a folder that is not there: exit code 3, its name."""
     _assert_refused(cli("train", quick, "--data-dir", "nowhere"), 3, "nowhere")
