@@ -57,6 +57,10 @@ def train(
     return run_training(TrainRequest(config, settings, name, Path(runs), device, folder, resume))
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def __getattr__(name: str) -> Any:
     if name in __all__:
         from dlcli.app import use

@@ -26,6 +26,14 @@ class DlcliError(Exception):
         self.help = help
 
 
+class Interrupted(BaseException):
+    """A signal that came before there was anything to save."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__("interrupted")
+        self.exit_code = EXIT_SIGNALLED + number
+
+
 class UsageError(DlcliError):
     """A command was called with something it can't take."""
 

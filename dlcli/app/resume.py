@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dlcli.app.experiments import read_experiment
+from dlcli.app.runs import read_record
 from dlcli.config import compose, tree
 from dlcli.data.dataset import Dataset
 from dlcli.errors import DataError, UsageError
@@ -60,10 +61,10 @@ def check_same_config(config: Path, folder: RunFolder, data_dir: Path | None) ->
     Raises:
         UsageError: it is not.
     """
-    record = folder.read_record()
+    record = read_record(folder)
     then = _flat(tree.plain(compose.load(folder.resolved_config)))
     now = _flat(read_experiment(config, record.get("overrides", ()), data_dir).resolved())
-    fell_back = record["data"]["asked"] != record["data"]["used"]
+    fell_back = record["data"].get("asked") != record["data"].get("used")
     settled = ("data",) if fell_back else _SETTLED_BY_DATA
     changed = sorted(key for key in now.keys() | then.keys() if not _is_below(key, settled) and now.get(key) != then.get(key))
     if changed:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlcli.errors import CheckpointError
 from dlcli.training.run_folder import RunFolder, find_run
 
 
@@ -44,6 +45,21 @@ class Run:
         }
 
 
+def read_record(folder: RunFolder) -> dict[str, Any]:
+    """The record of a run, as far as others rely on it.
+
+    Raises:
+        CheckpointError: it can't be read, or is not what a training writes.
+    """
+    record = folder.read_record()
+    expected = {"data": dict, "overrides": list, "resumed": list}
+    for key, kind in expected.items():
+        if not isinstance(record.get(key), kind):
+            help = "restore it from a copy: runs can't be used without what it says of their data"
+            raise CheckpointError(f"{folder.path / 'run.json'} has no proper `{key}`", help=help)
+    return record
+
+
 def open_run(run: Run | str | Path | None, runs: Path) -> Run:
     """A run by its folder, its name or, for None, the newest.
 
@@ -54,4 +70,4 @@ def open_run(run: Run | str | Path | None, runs: Path) -> Run:
     if isinstance(run, Run):
         return run
     folder = find_run(run, runs)
-    return Run(folder.path, folder.read_record())
+    return Run(folder.path, read_record(folder))

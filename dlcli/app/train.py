@@ -12,7 +12,7 @@ import torch
 
 from dlcli.app.experiments import Config, open_experiment, recorded_data_dir
 from dlcli.app.resume import check_changes, check_same_config, check_same_data
-from dlcli.app.runs import Run
+from dlcli.app.runs import Run, read_record
 from dlcli.config.experiment import Experiment, as_yaml
 from dlcli.data.dataset import Dataset
 from dlcli.data.preprocessing import Preprocessing
@@ -81,7 +81,7 @@ def train(request: TrainRequest) -> Run:
         data_dir = recorded_data_dir(old, request.data_dir) if old else request.data_dir
         experiment, dataset = open_experiment(config, request.overrides, data_dir, show.notice, downloads=request.downloads)
     if old:
-        check_same_data(old.read_record(), dataset)
+        check_same_data(read_record(old), dataset)
     with watching_signals() as stop, seeded(experiment.train.seed, deterministic=experiment.train.deterministic):
         with memory_errors():
             trainer = _trainer(experiment, dataset, device)
@@ -97,6 +97,7 @@ def train(request: TrainRequest) -> Run:
                 return _run(trainer, folder, record, observer, stop)
         except BaseException as error:
             record.fail(trainer, error)
+            show.notice(f"what was done so far is in {folder.path}")
             raise
 
 
@@ -120,6 +121,7 @@ def _run_to_resume(request: TrainRequest, show: Observer) -> RunFolder:
     folder = find_run(run, request.runs, config=str(request.config) if by_path and run is None else None)
     if request.name is not None:
         raise UsageError("a run that goes on keeps its name", help="leave out --name")
+    read_record(folder)
     data_dir = recorded_data_dir(folder, request.data_dir)
     if isinstance(request.config, str | Path):
         check_same_config(Path(request.config), folder, data_dir)
@@ -156,6 +158,9 @@ def _take_up(trainer: Trainer, folder: RunFolder, observer: Observer) -> None:
     trainer.restore(checkpoint)
     if trainer.progress.finished is not None:
         trainer.progress.finished = trainer.why_over()
+    if trainer.progress.finished is not None:
+        ended = f"the run is over ({trainer.progress.finished}, after epoch {trainer.progress.epoch})"
+        observer.notice(f"{ended}: a higher limit, such as --set train.epochs={trainer.progress.epoch + 5}, lets it go on")
 
 
 class _Record:
@@ -208,7 +213,7 @@ def _constant_record(
 ) -> dict[str, Any]:
     """What does not change while a run lasts."""
     dataset = trainer.dataset
-    before = old.read_record() if old else {}
+    before = read_record(old) if old else {}
     return {
         "started": before.get("started", _now()),
         "resumed": [*before.get("resumed", []), _now()] if old else [],

@@ -14,7 +14,7 @@ from dlcli.app.runs import Run, open_run
 from dlcli.config.experiment import Experiment
 from dlcli.config.training import BinaryCrossEntropy, CrossEntropy
 from dlcli.data.preprocessing import Preprocessing
-from dlcli.errors import CheckpointError, UsageError
+from dlcli.errors import CheckpointError, DataError, UsageError
 from dlcli.models.network import build_network
 from dlcli.runtime.device import choose_device
 from dlcli.runtime.memory import keep_freed_memory, memory_errors
@@ -143,7 +143,7 @@ def predict(run: Run | str | Path | None, inputs: Any, *, device: str = "auto", 
     experiment = recorded_experiment(folder)
     network = _network(experiment, find_checkpoint(folder, "best")).to(chosen).eval()
     preprocessing = Preprocessing(experiment.data, experiment.facts, seed=experiment.train.seed).to(chosen)
-    samples = preprocessing.checked(torch.as_tensor(inputs)).to(chosen)
+    samples = preprocessing.checked(_tensor(inputs)).to(chosen)
     with torch.inference_mode(), memory_errors():
         outputs = torch.cat([network(preprocessing(part)) for part in samples.split(evaluation_batch_size(experiment.train))])
     if isinstance(experiment.train.loss, CrossEntropy):
@@ -151,6 +151,14 @@ def predict(run: Run | str | Path | None, inputs: Any, *, device: str = "auto", 
     elif isinstance(experiment.train.loss, BinaryCrossEntropy):
         outputs = outputs.sigmoid()
     return outputs.cpu()
+
+
+def _tensor(inputs: Any) -> Tensor:
+    try:
+        return torch.as_tensor(inputs)
+    except (TypeError, ValueError, RuntimeError) as error:
+        help = "give numbers: an array or a tensor with the samples along its first axis"
+        raise DataError(f"{type(inputs).__name__} can't be read as samples: {error}", help=help) from error
 
 
 def find_checkpoint(folder: RunFolder, which: str) -> Checkpoint:

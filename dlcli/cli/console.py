@@ -9,9 +9,9 @@ import sys
 from typing import Any, TextIO
 
 
-def is_interactive(stream: TextIO) -> bool:
+def is_interactive(stream: TextIO | None) -> bool:
     """Whether a person watches the stream on a terminal that can redraw."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
 
 
 def _painted(text: str, code: str) -> str:
@@ -30,10 +30,12 @@ def print_progress(text: str) -> None:
     _print(text, sys.stderr)
 
 
-def _print(text: str, stream: TextIO) -> None:
+def _print(text: str, stream: TextIO | None) -> None:
+    if stream is None:  # closed by whoever started the process
+        return
     try:
         print(text, file=stream, flush=True)
-    except BrokenPipeError:
+    except OSError:  # nobody reads it any more, or a full disk does
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or the interpreter would fail on it once more
 
 

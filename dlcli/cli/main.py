@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -17,11 +19,10 @@ from dlcli.cli.eval import eval_command
 from dlcli.cli.smoke import smoke_command
 from dlcli.cli.train import resume_arguments, train_command
 from dlcli.config.diagnostics import ConfigError
-from dlcli.errors import EXIT_BUG, EXIT_OK, EXIT_SIGINT, DlcliError
+from dlcli.errors import EXIT_BUG, EXIT_OK, EXIT_SIGINT, DlcliError, Interrupted
 
 app = typer.Typer(
     help="Train CNNs and RNNs from a short YAML file.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -50,7 +51,14 @@ def _root(
 
 def main() -> None:
     """The entry point of the `dlcli` script."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     sys.exit(run(sys.argv[1:]))
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    """What a signal does while no training watches for it."""
+    raise Interrupted(number)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -63,10 +71,10 @@ def run(arguments: Sequence[str]) -> int:
         The exit code.
     """
     debug, as_json = "--debug" in arguments, "--json" in arguments
-    arguments = resume_arguments([argument for argument in arguments if argument != "--debug"])
+    arguments = resume_arguments([argument for argument in arguments if argument != "--debug"]) or ["--help"]
     try:
         code = app(args=arguments, prog_name="dlcli", standalone_mode=False)
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt, Interrupted) as error:
         if debug:
             traceback.print_exception(error)
         message, help, exit_code = _told(error, arguments)
@@ -88,6 +96,8 @@ def _told(error: BaseException, arguments: Sequence[str]) -> tuple[str, str | No
     """What to tell of an error: message, help and exit code."""
     if isinstance(error, DlcliError):
         return error.message, error.help, error.exit_code
+    if isinstance(error, Interrupted):
+        return "interrupted", None, error.exit_code
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return "interrupted", None, EXIT_SIGINT
     if isinstance(error, typer.TyperException):

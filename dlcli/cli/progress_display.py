@@ -34,9 +34,8 @@ class PlainDisplay:
     """One line an epoch."""
 
     def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int) -> None:
-        print_progress(
-            f"{epochs} epochs of {steps_per_epoch:,} steps" + (f", from step {progress.step}" if progress.step else "")
-        )
+        after = f", going on after step {progress.step:,}" if progress.step else ""
+        print_progress(f"{epochs} epoch{'' if epochs == 1 else 's'} of {steps_per_epoch:,} steps{after}")
 
     def stepped(self, progress: Progress, loss: Tensor) -> None:
         """A line for each step would be too many."""

@@ -20,7 +20,7 @@ _LATEST = "latest"
 def resume_arguments(arguments: Sequence[str]) -> list[str]:
     """Gives a bare `--resume` its value: the option may stand without one, which typer does not know."""
     filled = []
-    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=False):
         is_bare = following.startswith("-") or following.endswith((".yaml", ".yml"))
         filled.append(f"--resume={_LATEST}" if argument == "--resume" and is_bare else argument)
     return filled
@@ -81,10 +81,16 @@ def _lines(run: Run) -> list[str]:
     if record["best"]:
         rows.append(("best", f"{record['best']['metric']} {record['best']['value']:.4f} (epoch {record['best']['epoch']})"))
     if record["test"]:
-        rows.append(("test", ", ".join(f"{name} {value:.4f}" for name, value in reversed(record["test"].items()))))
+        rows.append(("test", _figures(record["test"])))
     rows.append(("run", str(path)))
     rows.append(("next", f"dlcli eval {path}" if record["status"] == "completed" else f"dlcli train --resume {path}"))
     return [f"{label:<9} {text}" for label, text in rows]
+
+
+def _figures(test: dict[str, float]) -> str:
+    """The metrics in their order, the loss behind them."""
+    names = [*(name for name in test if name != "loss"), "loss"]
+    return ", ".join(f"{name} {test[name]:.4f}" for name in names)
 
 
 def _training(record: dict[str, Any]) -> str:

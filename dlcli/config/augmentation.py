@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from dlcli.config.spec import Spec, table
-from dlcli.config.values import NonNegativeFloat, PositiveFloat, PositiveInt, Probability
+from dlcli.config.values import NonNegativeFloat, PositiveFloat, Probability
 
 
 class AugmentationSpec(Spec):
@@ -56,7 +56,7 @@ class Crop(AugmentationSpec):
     kind: ClassVar[str] = "crop"
     main: ClassVar[str] = "padding"
 
-    padding: PositiveInt = 4
+    padding: Annotated[int, Field(ge=1, le=4096)] = 4
 
 
 class Flip(AugmentationSpec):

@@ -141,6 +141,8 @@ def merge(base: Mapping, over: Mapping) -> Mapping:
     for key, entry in over.entries.items():
         old = base.get(key)
         node = entry.node
+        if isinstance(old, Scalar) and old.value is not None:
+            old = Mapping({}, old.place, short=old)
         if isinstance(old, Mapping) and isinstance(node, Mapping):
             node = merge(old, node)
         merged = merged.with_entry(key, replace(entry, node=node))
@@ -148,8 +150,8 @@ def merge(base: Mapping, over: Mapping) -> Mapping:
 
 
 def _choice_name(node: Mapping) -> object:
-    name = node.get("name")
-    return name.value if isinstance(name, Scalar) else None
+    name = node.get("name") or node.short
+    return name.value if isinstance(name, Scalar) and isinstance(name.value, str) else None
 
 
 def _apply(tree: Mapping, override: str, report: Report) -> Mapping:
@@ -157,6 +159,8 @@ def _apply(tree: Mapping, override: str, report: Report) -> Mapping:
     steps = path.strip().split(".")
     if not equals or not all(steps):
         raise UsageError(f"`--set {override}` is not of the form a.b.c=value", help="for example --set train.epochs=5")
+    if len(steps) > yaml_source.MAX_DEPTH:
+        raise UsageError(f"`--set` goes {len(steps)} levels deep, and a config at most {yaml_source.MAX_DEPTH}")
     if steps[0] == "extends":
         raise UsageError("`--set` can't change `extends`", help="a config says itself what it extends")
     source = Source(f"--set {path.strip()}", override)

@@ -179,7 +179,7 @@ class ImageFolder(ImageDataSpec):
     kind: ClassVar[str] = "image_folder"
     main: ClassVar[str] = "path"
 
-    path: str
+    path: Annotated[str, Field(min_length=1)]
     """The folder that holds the classes' folders."""
     channels: Literal[1, 3] | None = None
     """1 reads grey, 3 reads colour; without it, grey where the first picture is."""
@@ -191,7 +191,7 @@ class Arrays(ImageDataSpec):
     kind: ClassVar[str] = "arrays"
     main: ClassVar[str] = "path"
 
-    path: str
+    path: Annotated[str, Field(min_length=1)]
     """The .npz file."""
     layout: Literal["vector", "series", "tokens", "image", "clip", "volume"] | None = None
     """What a sample is. Without it: (N, F) is a vector, (N, H, W) of 8-bit values and (N, C, H, W) or (N, H, W, C) an image,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -107,7 +108,7 @@ def read_choice(node: Node, choice: Choice, report: Report) -> Spec | None:
     if isinstance(node, tree.Mapping):
         name_node, fields = node.get("name") or node.short, replace(node.without("name"), short=None)
     if name_node is None:
-        report.error("missing-key", f"the {choice.what} has no `name`", node.place, help=one_of(specs))
+        report.error("missing-key", f"the {choice.what} has no `name`", node.place, help=_name_help(fields, specs))
         return None
     if not isinstance(name_node, Scalar) or not isinstance(name_node.value, str):
         message = f"the {choice.what} is a name, or `name:` with fields, not {describe(name_node)}"
@@ -121,6 +122,15 @@ def read_choice(node: Node, choice: Choice, report: Report) -> Spec | None:
         report.error("unknown-name", f"there is no {choice.what} `{name_node.value}`", name_node.place, help=help)
         return None
     return read(fields, spec_class, name_node.value, report)
+
+
+def _name_help(fields: tree.Mapping, specs: Mapping[str, type[Spec]]) -> str:
+    """How to write a choice whose name was written as a layer's is, or which names there are."""
+    named = [key for key in fields.entries if key in specs]
+    if not named:
+        return one_of(specs)
+    main = specs[named[0]].main
+    return f"write `{{name: {named[0]}{f', {main}: ...' if main else ''}}}`"
 
 
 def _as_mapping(node: Node, spec_class: type[Spec], title: str, report: Report) -> tree.Mapping | None:
@@ -199,7 +209,7 @@ def _report_invalid(
             if not any(near_enough(wrong, key) for wrong in failed):
                 report.error("missing-key", f"`{title}` needs `{key}`", mapping.place, help=_field_help(spec_class, key))
             continue
-        place = _place(mapping, details)
+        place = _place(mapping, details) if key else _named_place(mapping, details)
         subject = f"`{key}`" if key else f"`{title}`"
         code, message = _worded(details, subject)
         report.error(code, message, place, help=_field_help(spec_class, key))
@@ -213,6 +223,14 @@ def _is_uninterpolated(value: object) -> bool:
 def near_enough(word: str, known: str) -> bool:
     """Whether `word` is probably `known` misspelt."""
     return did_you_mean(word, [known]) == f"did you mean `{known}`?"
+
+
+def _named_place(mapping: tree.Mapping, details: ErrorDetails) -> Place:
+    """The value of the first key that a message about several fields names."""
+    for word in re.findall(r"`(\w+)`", details["msg"]):
+        if word in mapping.entries:
+            return mapping.entries[word].node.place
+    return mapping.place
 
 
 def _place(mapping: tree.Mapping, details: ErrorDetails) -> Place:

@@ -386,6 +386,11 @@ def _duration(value: Any) -> Any:
     return float(match[1]) * _UNITS[match[2] or "s"]
 
 
+def _without_split(value: Any) -> Any:
+    """`valid/accuracy`, as it is printed, is `accuracy`."""
+    return value.removeprefix("valid/") if isinstance(value, str) else value
+
+
 class TrainSpec(Spec):
     """How the network is trained."""
 
@@ -400,8 +405,9 @@ class TrainSpec(Spec):
     """What is made small, for example cross_entropy."""
     metrics: Annotated[tuple[MetricSpec, ...], Choice("metric", lambda: METRICS)] = ()
     """A list of what is measured, for example [accuracy, {name: top_k, k: 5}]."""
-    monitor: str | None = None
-    """What decides which epoch is best: loss, or one of the metrics, on the validation split. Without it the first metric."""
+    monitor: Annotated[str | None, BeforeValidator(_without_split)] = None
+    """What decides which epoch is best: loss, or one of the metrics, on the validation split. Without it the first metric;
+    of epochs with equal values the one with the smaller loss."""
     clip_gradients: ClipSpec | None = None
     """A bound on gradients: a number for their norm."""
     accumulate: PositiveInt = 1

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
 from dlcli.config.tree import describe_value
+
+LARGEST_FLOAT: Final = 1e38
+"""A little below the largest number of float32."""
+LARGEST_SIZE: Final = 65_536
+"""Of a window, a stride, a padding."""
 
 
 def _is_whole(value: object) -> bool:
@@ -25,6 +30,8 @@ def _sizes(count: int, least: int, words: str = "") -> Callable[[Any], Any]:
         if len(sizes) != count or not all(_is_whole(size) for size in sizes):
             other = "".join(f", or '{word}'" for word in words.split("|") if word)
             raise ValueError(f"expected a whole number{many}{other}, found {describe_value(value)}")
+        if max(sizes) > LARGEST_SIZE:
+            raise ValueError(f"must be at most {LARGEST_SIZE:,}, not {max(sizes):,}")
         if min(sizes) < least:
             raise ValueError(f"must be at least {least}, not {min(sizes)}")
         return sizes
@@ -38,9 +45,9 @@ def as_tuple(value: Any) -> Any:
 
 
 PositiveInt = Annotated[int, Field(ge=1)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+PositiveFloat = Annotated[float, Field(gt=0, le=LARGEST_FLOAT, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0, le=LARGEST_FLOAT, allow_inf_nan=False)]
+FiniteFloat = Annotated[float, Field(ge=-LARGEST_FLOAT, le=LARGEST_FLOAT, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 """A share, 1 excluded."""

@@ -153,7 +153,7 @@ class Preprocessing:
         return (height, width * channels) if self._view == "rows" else (height * width, channels)
 
 
-_HELP: Final = "give samples like those of the training"
+_HELP: Final = "give samples like those of the training, along the first axis; of pictures the channels come last: (N, H, W, C)"
 
 
 def _torch_axes(shape: Shape) -> tuple[int, ...] | None:

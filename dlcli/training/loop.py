@@ -33,7 +33,8 @@ def fit(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopReque
     _point_best(trainer, folder.checkpoints)
     if progress.finished is None and progress.step_in_epoch == 0:
         progress.finished = trainer.why_over()
-    observer.started(progress, epochs=spec.epochs, steps_per_epoch=trainer.steps_per_epoch)
+    if progress.finished is None:
+        observer.started(progress, epochs=spec.epochs, steps_per_epoch=trainer.steps_per_epoch)
     before = time.perf_counter() - progress.elapsed_seconds
     while progress.finished is None:
         trainer.network.train()

@@ -64,7 +64,7 @@ class RunFolder:
         """
         try:
             record = json.loads((self.path / "run.json").read_bytes())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{self.path / 'run.json'} can't be read: {error}") from error
         if not isinstance(record, dict):
             raise CheckpointError(f"{self.path / 'run.json'} does not hold the record of a run")
@@ -203,7 +203,7 @@ def _config_of(path: Path) -> Path | None:
     """The config that a run was trained with, where its record says so."""
     try:
         return Path(json.loads((path / "run.json").read_bytes())["config"]).resolve()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -215,5 +215,5 @@ def started(path: Path) -> float:
     """When a run was started, in seconds since 1970; 0 where its record does not say."""
     try:
         return datetime.fromisoformat(json.loads((path / "run.json").read_bytes())["started"]).timestamp()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return 0.0

@@ -36,6 +36,12 @@ class Schedule:
 
     def rate(self, step: int, plateau: PlateauState) -> float:
         """The rate of a step, counted from 0."""
+        try:
+            return self._rate(step, plateau)
+        except OverflowError:
+            return math.inf
+
+    def _rate(self, step: int, plateau: PlateauState) -> float:
         warmup = self.spec.warmup
         if step < warmup:
             return self._after_warmup(0, plateau) * (step + 1) / (warmup + 1)

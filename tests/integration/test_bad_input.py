@@ -258,3 +258,37 @@ def test_eval_without_any_run_says_how_to_get_one(cli: Cli) -> None:
     outcome = cli("eval")
     assert outcome.code == 2
     assert "dlcli train" in outcome.err
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", '{"data": null}', "[" * 100_000, '{"data": {}, "overrides": null, "resumed": []}', "\xff"]
+)
+def test_a_record_that_is_none_is_refused(cli: Cli, quick: Path, content: str) -> None:
+    """run.json damaged: eval and --resume end with 5 and name the file."""
+    cli("train", quick, "--name", "a")
+    Path("runs/a/run.json").write_text(content, encoding="latin-1")
+    for command in (["eval", "runs/a"], ["train", "--resume", "runs/a"]):
+        outcome = cli(*command)
+        assert outcome.code == 5, outcome.err
+        assert "run.json" in outcome.err
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "model.layers.0.conv2d.padding=1000000000",
+        "train.clip_gradients={max_value: 1e300}",
+        "data.augment=[{name: crop, padding: 999999999999999999}]",
+        "data={name: image_folder, path: ''}",
+        ".".join(["a"] * 3000) + "=1",
+    ],
+)
+def test_numbers_beyond_all_use_are_refused(cli: Cli, quick: Path, setting: str) -> None:
+    """What no tensor can hold is a mistake of the config, not a bug."""
+    _assert_refused(cli("train", quick, "--set", setting), 2)
+
+
+def test_a_rate_beyond_all_numbers_diverges(cli: Cli, quick: Path) -> None:
+    """A schedule that leaves the floats: exit code 4."""
+    schedule = "train.schedule={name: exponential, gamma: 1e38}"
+    assert cli("train", quick, "--set", schedule, "--set", "train.epochs=12").code == 4

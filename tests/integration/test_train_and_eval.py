@@ -212,3 +212,20 @@ def _assert_equal_weights(first: Path, second: Path) -> None:
         left, right = (dlcli.load(run, checkpoint=which).state_dict() for run in (first, second))
         for name, value in left.items():
             assert torch.equal(value, right[name]), name
+
+
+def test_a_finished_run_says_that_it_is_over(cli: Cli, quick: Path) -> None:
+    """--resume without a new limit: nothing is trained, the result stays, and what would let it go on is said."""
+    before = cli("train", quick, "--json").json
+    outcome = cli("train", "--resume", "--json")
+    assert outcome.code == 0
+    assert {key: outcome.json[key] for key in ("step", "best", "test")} == {key: before[key] for key in ("step", "best", "test")}
+    assert "the run is over" in outcome.err
+    assert "steps" not in outcome.err
+
+
+def test_without_a_command_there_is_help(cli: Cli) -> None:
+    """`dlcli` alone shows the commands."""
+    outcome = cli()
+    assert outcome.code == 0
+    assert "train" in outcome.out

@@ -96,7 +96,7 @@ def test_a_bad_weight_is_not_saved(name: str, value: float, tmp_path: Path) -> N
 
 def test_a_last_step_that_ruins_the_weights_is_found_before_the_log(tmp_path: Path) -> None:
     """Every loss is finite, and the weights after the last step are not: no line, no best epoch, no checkpoint."""
-    spec = train_spec(batch_size=26, epochs=1, optimizer=specs.Sgd(lr=1e39))
+    spec = train_spec(batch_size=26, epochs=1, optimizer=specs.Sgd.model_construct(lr=1e39))
     trainer, watcher = make_trainer(spec, vectors(valid=0)), Watcher()
     with pytest.raises(DivergedError, match=r"holds NaN or infinity after step 1 \(epoch 1\)"):
         fit(trainer, run_folder(tmp_path), watcher, watcher.stop)
