@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dlcli.app.experiments import Config, open_experiment, read_experiment, recorded_data_dir, recorded_experiment
 from dlcli.app.runs import Run, open_run
 from dlcli.config.experiment import Experiment
-from dlcli.config.training import BinaryCrossEntropy, CrossEntropy
+from dlcli.config.losses import BinaryCrossEntropy, CrossEntropy
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import CheckpointError, DataError, UsageError
 from dlcli.models.network import build_network

@@ -16,9 +16,11 @@ from dlcli.config.facts import DataFacts
 from dlcli.config.graph import Graph, read_graph
 from dlcli.config.initialisation import Init
 from dlcli.config.interpolation import UNKNOWN, interpolate
+from dlcli.config.losses import BinaryCrossEntropy, CrossEntropy
+from dlcli.config.metrics import METRICS, TopK
 from dlcli.config.shapes import Sequence, Vector, window_sizes
 from dlcli.config.spec import Choice, RawNode, Spec, dump, near_enough, read, read_choice
-from dlcli.config.training import METRICS, BinaryCrossEntropy, CrossEntropy, TopK, TrainSpec
+from dlcli.config.training import TrainSpec
 from dlcli.config.tree import Mapping, Node, Scalar, describe
 from dlcli.config.yaml_source import resolve as resolve_scalar
 from dlcli.errors import DataError

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dlcli.config import training as specs
+from dlcli.config import losses as specs
 
 
 class Loss(ABC):

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from dlcli.config import training as specs
+from dlcli.config.losses import BinaryCrossEntropy, LossSpec
+from dlcli.config.metrics import F1, Accuracy, MetricSpec, Precision, Recall, TopK
 
 
 class Metric(ABC):
@@ -34,7 +35,7 @@ class ClassMetric(Metric):
     the data has: a sample that is called one of those is wrong.
     """
 
-    def __init__(self, spec: specs.MetricSpec, num_classes: int, device: torch.device) -> None:
+    def __init__(self, spec: MetricSpec, num_classes: int, device: torch.device) -> None:
         super().__init__(spec.kind)
         self._spec = spec
         self._confusion = torch.zeros(num_classes, num_classes + 1, dtype=torch.int64, device=device)
@@ -57,7 +58,7 @@ class LabelMetric(Metric):
     Outputs are scores (batch, labels), yes where above 0; targets are labels (batch, labels) or (batch,).
     """
 
-    def __init__(self, spec: specs.MetricSpec, num_labels: int, device: torch.device) -> None:
+    def __init__(self, spec: MetricSpec, num_labels: int, device: torch.device) -> None:
         super().__init__(spec.kind)
         self._spec = spec
         self._hits, self._called, self._of_it, self._right = torch.zeros(4, num_labels, dtype=torch.int64, device=device)
@@ -72,7 +73,7 @@ class LabelMetric(Metric):
         self._count += outputs.numel()
 
     def value(self) -> float:
-        if isinstance(self._spec, specs.Accuracy):
+        if isinstance(self._spec, Accuracy):
             return int(self._right.sum()) / self._count
         hits, called, of_it = self._hits.cpu(), self._called.cpu(), self._of_it.cpu()
         return _averaged(self._spec, hits, called, of_it, judged=torch.ones_like(hits), count=self._count)
@@ -81,7 +82,7 @@ class LabelMetric(Metric):
 class TopKMetric(Metric):
     """Share of samples whose class is among the k highest scores. Outputs (batch, classes), targets (batch,)."""
 
-    def __init__(self, spec: specs.TopK, device: torch.device) -> None:
+    def __init__(self, spec: TopK, device: torch.device) -> None:
         super().__init__(spec.kind)
         self._k = spec.k
         self._hits = torch.zeros((), dtype=torch.int64, device=device)
@@ -99,7 +100,7 @@ class TopKMetric(Metric):
 class ErrorMetric(Metric):
     """MAE, RMSE and R2 from sums. Outputs and targets are values (batch, targets)."""
 
-    def __init__(self, spec: specs.MetricSpec, num_targets: int, device: torch.device) -> None:
+    def __init__(self, spec: MetricSpec, num_targets: int, device: torch.device) -> None:
         super().__init__(spec.kind)
         precision = torch.float32 if device.type == "mps" else torch.float64
         self._absolute, self._squared, self._mean, self._spread = torch.zeros(4, num_targets, dtype=precision, device=device)
@@ -129,7 +130,7 @@ class ErrorMetric(Metric):
         return float(torch.where(self._spread > 0, explained, constant).mean())
 
 
-def _averaged(spec: specs.MetricSpec, hits: Tensor, called: Tensor, of_it: Tensor, *, judged: Tensor, count: int) -> float:
+def _averaged(spec: MetricSpec, hits: Tensor, called: Tensor, of_it: Tensor, *, judged: Tensor, count: int) -> float:
     """One number from counts of each class.
 
     Args:
@@ -141,9 +142,9 @@ def _averaged(spec: specs.MetricSpec, hits: Tensor, called: Tensor, of_it: Tenso
             and a label does.
         count: samples, or samples times labels.
     """
-    if isinstance(spec, specs.Accuracy):
+    if isinstance(spec, Accuracy):
         return int(hits.sum()) / count
-    assert isinstance(spec, specs.Precision | specs.Recall | specs.F1)
+    assert isinstance(spec, Precision | Recall | F1)
     if spec.average == "micro":
         return float(_score(spec, hits.sum(), called.sum(), of_it.sum()))
     scores = _score(spec, hits, called, of_it)
@@ -151,15 +152,15 @@ def _averaged(spec: specs.MetricSpec, hits: Tensor, called: Tensor, of_it: Tenso
     return float((scores * shares).sum() / shares.sum()) if shares.sum() > 0 else 0.0
 
 
-def _score(spec: specs.MetricSpec, hits: Tensor, called: Tensor, of_it: Tensor) -> Tensor:
+def _score(spec: MetricSpec, hits: Tensor, called: Tensor, of_it: Tensor) -> Tensor:
     """Hits over calls, over the class's size, or over the mean of both; 0 where there are none."""
     below = {"precision": called.double(), "recall": of_it.double(), "f1": (called + of_it) / 2}[spec.kind]
     return torch.where(below > 0, hits / below, 0.0)
 
 
 def build_metrics(
-    metrics: Iterable[specs.MetricSpec],
-    loss: specs.LossSpec,
+    metrics: Iterable[MetricSpec],
+    loss: LossSpec,
     *,
     num_classes: int | None,
     num_targets: int | None,
@@ -178,9 +179,9 @@ def build_metrics(
     for spec in metrics:
         if spec.judges == "values":
             built.append(ErrorMetric(spec, num_targets or 1, device))
-        elif isinstance(loss, specs.BinaryCrossEntropy):
+        elif isinstance(loss, BinaryCrossEntropy):
             built.append(LabelMetric(spec, num_targets or 1, device))
-        elif isinstance(spec, specs.TopK):
+        elif isinstance(spec, TopK):
             built.append(TopKMetric(spec, device))
         else:
             assert num_classes is not None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dlcli.config import training as specs
+from dlcli.config import optimizers as specs
 from dlcli.errors import CheckpointError, UsageError
 
 Groups = list[dict[str, Any]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dlcli.config import training as specs
+from dlcli.config import schedules as specs
 
 
 @dataclass

@@ -8,7 +8,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dlcli.config import training as specs
+from dlcli.config.losses import LossSpec
+from dlcli.config.metrics import MetricSpec
 from dlcli.training.metrics import build_metrics
 
 CPU = torch.device("cpu")
@@ -18,8 +19,8 @@ batch_sizes = st.lists(st.integers(1, 17), min_size=1, max_size=6)
 
 
 def measured(
-    spec: specs.MetricSpec,
-    loss: specs.LossSpec,
+    spec: MetricSpec,
+    loss: LossSpec,
     batches: Iterable[tuple[Tensor, Tensor]],
     *,
     num_classes: int | None = None,

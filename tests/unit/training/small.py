@@ -8,7 +8,7 @@ from typing import Final
 import torch
 from torch import nn
 
-from dlcli.config import training as specs
+from dlcli.config import optimizers as specs
 
 OPTIMIZER_SPECS: Final[tuple[specs.OptimizerSpec, ...]] = (
     specs.Sgd(),

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 import torch
 
-from dlcli.config import training as specs
+from dlcli.config.losses import MeanSquaredError
+from dlcli.config.optimizers import Sgd
+from dlcli.config.schedules import MultiStep
 from dlcli.errors import DivergedError
 from dlcli.training.checkpoint import list_checkpoints, load_checkpoint, read_hint
 from dlcli.training.loop import fit
 from dlcli.training.run_folder import RunFolder
 from tests.unit.training.trainings import Watcher, make_trainer, run_folder, train_spec, vectors
 
-EXPLODES_IN_EPOCH_2 = train_spec(schedule=specs.MultiStep(milestones=(1,), gamma=1e30), loss=specs.MeanSquaredError(), metrics=())
+EXPLODES_IN_EPOCH_2 = train_spec(schedule=MultiStep(milestones=(1,), gamma=1e30), loss=MeanSquaredError(), metrics=())
 
 
 def files(path: Path) -> dict[str, bytes]:
@@ -96,7 +98,7 @@ def test_a_bad_weight_is_not_saved(name: str, value: float, tmp_path: Path) -> N
 
 def test_a_last_step_that_ruins_the_weights_is_found_before_the_log(tmp_path: Path) -> None:
     """Every loss is finite, and the weights after the last step are not: no line, no best epoch, no checkpoint."""
-    spec = train_spec(batch_size=26, epochs=1, optimizer=specs.Sgd.model_construct(lr=1e39))
+    spec = train_spec(batch_size=26, epochs=1, optimizer=Sgd.model_construct(lr=1e39))
     trainer, watcher = make_trainer(spec, vectors(valid=0)), Watcher()
     with pytest.raises(DivergedError, match=r"holds NaN or infinity after step 1 \(epoch 1\)"):
         fit(trainer, run_folder(tmp_path), watcher, watcher.stop)

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from dlcli.config import training as specs
+from dlcli.config.losses import CrossEntropy, MeanSquaredError
+from dlcli.config.metrics import R2, MeanAbsoluteError, RootMeanSquaredError
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import UsageError
 from dlcli.training.evaluation import evaluate, evaluation_batches
@@ -31,7 +32,7 @@ def test_figures_are_those_of_all_samples_at_once(split: str, weights: tuple[flo
     assert samples is not None
     outputs = network(samples.inputs).detach().double()
     by_class = torch.tensor(weights, dtype=torch.float64) if weights else None
-    found = judged(network, split, loss=specs.CrossEntropy(class_weights=weights))
+    found = judged(network, split, loss=CrossEntropy(class_weights=weights))
     assert found["loss"] == pytest.approx(float(functional.cross_entropy(outputs, samples.targets, by_class)), rel=1e-6)
     assert found["accuracy"] == float((outputs.argmax(dim=1) == samples.targets).double().mean())
     assert list(found) == ["loss", "accuracy"]
@@ -62,9 +63,7 @@ def test_a_network_is_left_as_it_was(training: bool) -> None:
 def test_values_are_judged_by_their_errors() -> None:
     """A regression's metrics come with its loss."""
     network, dataset = linear_network(outputs=2), vectors(targets=2)
-    spec = train_spec(
-        loss=specs.MeanSquaredError(), metrics=(specs.MeanAbsoluteError(), specs.RootMeanSquaredError(), specs.R2())
-    )
+    spec = train_spec(loss=MeanSquaredError(), metrics=(MeanAbsoluteError(), RootMeanSquaredError(), R2()))
     batches = evaluation_batches(dataset, "test", Preprocessing(dataset.spec, dataset.facts), spec)
     found = evaluate(network, batches, dataset, spec, build_loss(spec.loss, CPU), CPU)
     errors = network(dataset.test.inputs).detach() - dataset.test.targets

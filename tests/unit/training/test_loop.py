@@ -11,7 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlcli.config import training as specs
+from dlcli.config.optimizers import Sgd
+from dlcli.config.schedules import Exponential, Plateau
+from dlcli.config.training import EarlyStoppingSpec, EmaSpec
 from dlcli.data.batches import Batch
 from dlcli.training import loop
 from dlcli.training.checkpoint import list_checkpoints, load_checkpoint, read_hint
@@ -81,7 +83,7 @@ def test_the_line_of_an_epoch(tmp_path: Path) -> None:
 
 def test_the_rate_of_an_epoch_is_that_of_its_first_step(tmp_path: Path) -> None:
     """Also of an epoch that was resumed in its middle, so that the log does not show where a run was stopped."""
-    spec = train_spec(schedule=specs.Exponential(gamma=0.5), optimizer=specs.Sgd(lr=0.4))
+    spec = train_spec(schedule=Exponential(gamma=0.5), optimizer=Sgd(lr=0.4))
     watcher = fitted(make_trainer(spec), tmp_path)
     assert [record["lr"] for record in watcher.records] == pytest.approx([0.4, 0.2, 0.1])
 
@@ -121,7 +123,7 @@ def test_the_best_and_the_newest_two_checkpoints_are_kept(tmp_path: Path) -> Non
 
 def test_early_stopping_ends_after_epochs_without_a_better_value(tmp_path: Path) -> None:
     """With patience 2, the second epoch in a row that is not better by min_delta is the last."""
-    spec = train_spec(epochs=50, early_stopping=specs.EarlyStoppingSpec(patience=2, min_delta=0.1))
+    spec = train_spec(epochs=50, early_stopping=EarlyStoppingSpec(patience=2, min_delta=0.1))
     trainer = with_values(make_trainer(spec), [0.3, 0.25, 0.45, 0.5, 0.54, 0.9])
     fitted(trainer, tmp_path)
     assert (trainer.progress.epoch, trainer.progress.finished) == (5, "early_stopping")
@@ -130,7 +132,7 @@ def test_early_stopping_ends_after_epochs_without_a_better_value(tmp_path: Path)
 
 def test_a_plateau_lowers_the_rate(tmp_path: Path) -> None:
     """One epoch more than its patience without a better value, and the next epoch has a tenth of the rate."""
-    spec = train_spec(epochs=6, optimizer=specs.Sgd(lr=0.1), schedule=specs.Plateau(patience=1))
+    spec = train_spec(epochs=6, optimizer=Sgd(lr=0.1), schedule=Plateau(patience=1))
     trainer = with_values(make_trainer(spec), [0.5, 0.5, 0.4, 0.4, 0.6, 0.7])
     watcher = fitted(trainer, tmp_path)
     assert [record["lr"] for record in watcher.records] == pytest.approx([0.1, 0.1, 0.1, 0.01, 0.01, 0.01])
@@ -268,7 +270,7 @@ def test_a_stop_request_during_the_evaluation_closes_the_epoch(tmp_path: Path) -
 
 def test_the_average_is_what_is_judged_and_kept(tmp_path: Path) -> None:
     """With a moving average, figures are the average's, and a checkpoint's weights to use are too."""
-    trainer = make_trainer(train_spec(ema=specs.EmaSpec(decay=0.99), optimizer=specs.Sgd(lr=0.5)))
+    trainer = make_trainer(train_spec(ema=EmaSpec(decay=0.99), optimizer=Sgd(lr=0.5)))
     watcher = fitted(trainer, tmp_path)
     assert trainer.judged_network is not trainer.network
     assert trainer.dataset.valid is not None
@@ -283,7 +285,7 @@ def test_the_average_is_what_is_judged_and_kept(tmp_path: Path) -> None:
 
 def test_the_best_weights_can_be_loaded_to_be_judged(tmp_path: Path) -> None:
     """What the best checkpoint holds gives the figures that were logged for its epoch."""
-    trainer = make_trainer(train_spec(epochs=5, optimizer=specs.Sgd(lr=2.0)))
+    trainer = make_trainer(train_spec(epochs=5, optimizer=Sgd(lr=2.0)))
     watcher = fitted(trainer, tmp_path)
     best = read_hint(tmp_path / "checkpoints", "best")
     assert best is not None

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dlcli.config import training as specs
+from dlcli.config import losses as specs
 from dlcli.training.losses import Loss, build_loss
 
 CPU = torch.device("cpu")

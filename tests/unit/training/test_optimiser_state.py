@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from dlcli.config import training as specs
+from dlcli.config import optimizers as specs
 from dlcli.errors import CheckpointError
 from dlcli.training.optimisers import OptimiserSet, build_optimisers
 from tests.unit.training.small import OPTIMIZER_SPECS, fresh_network, gradients_of_step

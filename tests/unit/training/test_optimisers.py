@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlcli.config import training as specs
+from dlcli.config import optimizers as specs
 from dlcli.errors import UsageError
 from dlcli.training.optimisers import build_optimisers
 from tests.unit.training.small import OPTIMIZER_SPECS, fresh_network, gradients_of_step

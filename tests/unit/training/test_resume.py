@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 import torch
 
-from dlcli.config import training as specs
+from dlcli.config.losses import CrossEntropy
+from dlcli.config.optimizers import AdamW, NAdam, Sgd
+from dlcli.config.schedules import Cosine, OneCycle, Plateau
+from dlcli.config.training import ClipSpec, EarlyStoppingSpec, EmaSpec
 from dlcli.errors import CheckpointError
 from dlcli.training.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, load_newest, read_hint
 from dlcli.training.loop import fit
@@ -37,23 +40,23 @@ from tests.unit.training.trainings import (
 ALL_AT_ONCE = train_spec(
     batch_size=5,
     accumulate=2,
-    optimizer=specs.AdamW(lr=0.02),
-    schedule=specs.Plateau(patience=0, warmup=2),
-    ema=specs.EmaSpec(decay=0.9),
-    early_stopping=specs.EarlyStoppingSpec(patience=3, min_delta=0.01),
+    optimizer=AdamW(lr=0.02),
+    schedule=Plateau(patience=0, warmup=2),
+    ema=EmaSpec(decay=0.9),
+    early_stopping=EarlyStoppingSpec(patience=3, min_delta=0.01),
     monitor="loss",
 )
 """Augmentation and dropout come with the data and the network."""
 
 ONE_CYCLE = train_spec(
     batch_size=9,
-    optimizer=specs.Sgd(lr=0.5, momentum=0.9, nesterov=True),
-    schedule=specs.OneCycle(warmup=1),
-    clip_gradients=specs.ClipSpec(max_norm=0.5),
-    loss=specs.CrossEntropy(class_weights=(1.0, 2.0, 3.0)),
+    optimizer=Sgd(lr=0.5, momentum=0.9, nesterov=True),
+    schedule=OneCycle(warmup=1),
+    clip_gradients=ClipSpec(max_norm=0.5),
+    loss=CrossEntropy(class_weights=(1.0, 2.0, 3.0)),
 )
 
-CUT_SHORT = train_spec(optimizer=specs.NAdam(), schedule=specs.Cosine(), max_steps=7)
+CUT_SHORT = train_spec(optimizer=NAdam(), schedule=Cosine(), max_steps=7)
 
 
 def _all_at_once(seed: int = 9) -> Trainer:

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
-from dlcli.config import training as specs
+from dlcli.config import schedules as specs
 from dlcli.training.schedules import PlateauState, Schedule
 
 BASE = 0.4

@@ -10,16 +10,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlcli.config import training as specs
+from dlcli.config.losses import CrossEntropy, LossSpec
+from dlcli.config.optimizers import Sgd
+from dlcli.config.schedules import Cosine
+from dlcli.config.training import ClipSpec, EmaSpec
 from tests.unit.training.trainings import linear_network, make_trainer, train_spec, vectors
 
 CLASS_WEIGHTS = (0.2, 1.0, 5.0)
-WEIGHTED = specs.CrossEntropy(class_weights=CLASS_WEIGHTS)
+WEIGHTED = CrossEntropy(class_weights=CLASS_WEIGHTS)
 
 
 def take_epoch(batch_size: int, accumulate: int, **fields: Any) -> tuple[nn.Module, list[float]]:
     """The network in float64 after an epoch, and the loss of each step."""
-    spec = train_spec(batch_size=batch_size, accumulate=accumulate, optimizer=specs.Sgd(lr=0.3, momentum=0.9), **fields)
+    spec = train_spec(batch_size=batch_size, accumulate=accumulate, optimizer=Sgd(lr=0.3, momentum=0.9), **fields)
     trainer = make_trainer(spec, vectors(dtype=torch.float64), linear_network(dtype=torch.float64))
     trainer.network.train()
     return trainer.network, [float(trainer.step(group)) for group in trainer.groups()]
@@ -30,12 +33,10 @@ def gradients(network: nn.Module, loss: Tensor) -> list[Tensor]:
     return list(torch.autograd.grad(loss, list(network.parameters())))
 
 
-@pytest.mark.parametrize(
-    "loss", [specs.CrossEntropy(), specs.CrossEntropy(class_weights=CLASS_WEIGHTS, label_smoothing=0.1)], ids=str
-)
-def test_a_step_is_a_plain_torch_step(loss: specs.CrossEntropy) -> None:
+@pytest.mark.parametrize("loss", [CrossEntropy(), CrossEntropy(class_weights=CLASS_WEIGHTS, label_smoothing=0.1)], ids=str)
+def test_a_step_is_a_plain_torch_step(loss: CrossEntropy) -> None:
     """Forward, loss, backward and SGD written by hand give the same weights and the same loss."""
-    trainer = make_trainer(train_spec(loss=loss, optimizer=specs.Sgd(lr=0.25)))
+    trainer = make_trainer(train_spec(loss=loss, optimizer=Sgd(lr=0.25)))
     network = copy.deepcopy(trainer.network)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.25)
     weights = torch.tensor(loss.class_weights) if loss.class_weights else None
@@ -53,10 +54,10 @@ def test_a_step_is_a_plain_torch_step(loss: specs.CrossEntropy) -> None:
 @pytest.mark.parametrize(("batch_size", "accumulate"), [(1, 12), (3, 4), (4, 3), (6, 2)])
 @pytest.mark.parametrize(
     "loss",
-    [specs.CrossEntropy(), WEIGHTED, specs.CrossEntropy(label_smoothing=0.2)],
+    [CrossEntropy(), WEIGHTED, CrossEntropy(label_smoothing=0.2)],
     ids=str,
 )
-def test_accumulated_batches_are_one_large_batch(batch_size: int, accumulate: int, loss: specs.LossSpec) -> None:
+def test_accumulated_batches_are_one_large_batch(batch_size: int, accumulate: int, loss: LossSpec) -> None:
     """Several batches of any size give the weights and losses of one batch of all their samples, the last group included."""
     network, losses = take_epoch(batch_size, accumulate, loss=loss)
     large_network, large_losses = take_epoch(12, 1, loss=loss)
@@ -92,7 +93,7 @@ def test_the_mean_loss_is_over_samples() -> None:
 @pytest.mark.parametrize("bound", [0.05, 0.3, 100.0])
 def test_gradients_are_clipped_by_their_norm(bound: float) -> None:
     """All gradients together are scaled to the bound where they are longer, and left alone where they are not."""
-    trainer = make_trainer(train_spec(optimizer=specs.Sgd(lr=1.0), clip_gradients=specs.ClipSpec(max_norm=bound)))
+    trainer = make_trainer(train_spec(optimizer=Sgd(lr=1.0), clip_gradients=ClipSpec(max_norm=bound)))
     [group, *_] = list(trainer.groups())
     before = [parameter.detach().clone() for parameter in trainer.network.parameters()]
     loss = functional.cross_entropy(trainer.network(group[0].inputs), group[0].targets)
@@ -108,7 +109,7 @@ def test_gradients_are_clipped_by_their_norm(bound: float) -> None:
 @pytest.mark.parametrize("bound", [0.01, 100.0])
 def test_gradients_are_clipped_by_their_value(bound: float) -> None:
     """Each gradient alone is held within the bound."""
-    trainer = make_trainer(train_spec(optimizer=specs.Sgd(lr=1.0), clip_gradients=specs.ClipSpec(max_value=bound)))
+    trainer = make_trainer(train_spec(optimizer=Sgd(lr=1.0), clip_gradients=ClipSpec(max_value=bound)))
     [group, *_] = list(trainer.groups())
     before = [parameter.detach().clone() for parameter in trainer.network.parameters()]
     loss = functional.cross_entropy(trainer.network(group[0].inputs), group[0].targets)
@@ -121,7 +122,7 @@ def test_gradients_are_clipped_by_their_value(bound: float) -> None:
 
 def test_accumulated_gradients_are_clipped_once() -> None:
     """The bound is for the gradients of the whole group: clipping each batch's would be another training."""
-    clip = specs.ClipSpec(max_norm=0.05)
+    clip = ClipSpec(max_norm=0.05)
     network, _ = take_epoch(4, 3, clip_gradients=clip)
     large_network, _ = take_epoch(12, 1, clip_gradients=clip)
     for found, expected in zip(network.parameters(), large_network.parameters(), strict=True):
@@ -130,7 +131,7 @@ def test_accumulated_gradients_are_clipped_once() -> None:
 
 def test_each_step_has_the_rate_of_the_schedule() -> None:
     """With plain SGD the change of a bias is the rate times its gradient: the rates are those of the schedule."""
-    spec = train_spec(optimizer=specs.Sgd(lr=0.4), schedule=specs.Cosine(warmup=2), epochs=1)
+    spec = train_spec(optimizer=Sgd(lr=0.4), schedule=Cosine(warmup=2), epochs=1)
     trainer = make_trainer(spec)
     rates = []
     for group in trainer.groups():
@@ -146,7 +147,7 @@ def test_each_step_has_the_rate_of_the_schedule() -> None:
 
 def test_a_schedule_ends_with_max_steps() -> None:
     """The cosine comes down within the steps that there will be, not within those of all epochs."""
-    trainer = make_trainer(train_spec(schedule=specs.Cosine(), max_steps=3, epochs=100))
+    trainer = make_trainer(train_spec(schedule=Cosine(), max_steps=3, epochs=100))
     rates = []
     for group in trainer.groups():
         rates.append(trainer.learning_rate)
@@ -163,7 +164,7 @@ def test_max_steps_ends_an_epoch_in_its_middle() -> None:
 
 def test_the_average_follows_from_the_first_step_on() -> None:
     """Step 0 takes in nine tenths of the new weights, step 1 nine elevenths: the average is updated once a step."""
-    trainer = make_trainer(train_spec(ema=specs.EmaSpec(decay=0.999), optimizer=specs.Sgd(lr=1.0)))
+    trainer = make_trainer(train_spec(ema=EmaSpec(decay=0.999), optimizer=Sgd(lr=1.0)))
     expected = trainer.network.get_parameter("0.weight").detach().clone()
     for group, kept in zip(list(trainer.groups())[:2], (1 / 10, 2 / 11), strict=True):
         trainer.step(group)

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.config import augmentation
-from dlcli.config import training as specs
 from dlcli.config.data import Arrays, Digits, FixedNormalize, NoNormalize
 from dlcli.config.facts import DataFacts
+from dlcli.config.metrics import Accuracy
+from dlcli.config.optimizers import Sgd
 from dlcli.config.shapes import Image, Vector
 from dlcli.config.training import TrainSpec
 from dlcli.data.dataset import Dataset, Split
@@ -90,7 +91,7 @@ def make_trainer(spec: TrainSpec, dataset: Dataset | None = None, network: nn.Mo
 
 def train_spec(**fields: Any) -> TrainSpec:
     """A `train` section: small batches and plain SGD unless said otherwise."""
-    defaults: dict[str, Any] = {"epochs": 3, "batch_size": 8, "optimizer": specs.Sgd(lr=0.1), "metrics": (specs.Accuracy(),)}
+    defaults: dict[str, Any] = {"epochs": 3, "batch_size": 8, "optimizer": Sgd(lr=0.1), "metrics": (Accuracy(),)}
     return TrainSpec(**{**defaults, **fields})
 
 

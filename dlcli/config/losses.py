@@ -1,0 +1,56 @@
+"""Losses: what is made small."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from dlcli.config.spec import Spec, table
+from dlcli.config.values import PositiveFloat, Probability, Weights
+
+
+class LossSpec(Spec):
+    """What is made small."""
+
+
+class CrossEntropy(LossSpec):
+    """Softmax and negative log-likelihood of the class. Reads scores of any size (logits), one for each class."""
+
+    kind: ClassVar[str] = "cross_entropy"
+
+    label_smoothing: Probability = 0.0
+    """Share of the target spread over all classes."""
+    class_weights: Weights | None = None
+    """One number for each class, at least 0."""
+
+
+class BinaryCrossEntropy(LossSpec):
+    """Sigmoid and negative log-likelihood of each yes-or-no label. Reads scores of any size (logits)."""
+
+    kind: ClassVar[str] = "binary_cross_entropy"
+
+    pos_weight: Weights | None = None
+    """One number for each label: how much more a yes counts than a no."""
+
+
+class MeanSquaredError(LossSpec):
+    """Mean of squared differences."""
+
+    kind: ClassVar[str] = "mse"
+
+
+class L1(LossSpec):
+    """Mean of absolute differences."""
+
+    kind: ClassVar[str] = "l1"
+
+
+class Huber(LossSpec):
+    """Squared up to `delta`, linear beyond (Huber, 1964)."""
+
+    kind: ClassVar[str] = "huber"
+    main: ClassVar[str] = "delta"
+
+    delta: PositiveFloat = 1.0
+
+
+LOSSES = table(CrossEntropy, BinaryCrossEntropy, MeanSquaredError, L1, Huber)
