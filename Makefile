@@ -52,7 +52,7 @@ imports: $(VENV)/.dev ## check that the layers of the code import only downwards
 	$(BIN)/lint-imports
 
 smoke: $(VENV)/.demo ## try every config in seconds
-	$(BIN)/dlcli smoke configs/*.yaml $(DATA_DIR)
+	$(BIN)/dlcli smoke configs/*.yaml configs/zoo/*.yaml $(DATA_DIR)
 
 check: lint types imports test ## all that must be green
 

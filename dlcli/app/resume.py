@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from dlcli.app.experiments import read_experiment
+from dlcli.app.configs import read_experiment
 from dlcli.app.runs import read_record
 from dlcli.config import compose, tree
 from dlcli.data.dataset import Dataset

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlcli.config import compose, experiment
+from dlcli.config.experiment import Experiment
+from dlcli.config.facts import DataFacts
 from dlcli.errors import CheckpointError
 from dlcli.training.run_folder import RunFolder, find_run
 
@@ -71,3 +75,20 @@ def open_run(run: Run | str | Path | None, runs: Path) -> Run:
         return run
     folder = find_run(run, runs)
     return Run(folder.path, read_record(folder))
+
+
+def recorded_experiment(folder: RunFolder, overrides: Iterable[str] = ()) -> Experiment:
+    """The experiment of a run from what it recorded: its data need not be there.
+
+    Args:
+        folder: the run's.
+        overrides: as for `--set`.
+
+    Raises:
+        CheckpointError: the record does not say what the data was.
+    """
+    try:
+        facts = DataFacts.from_json(folder.read_record()["data"]["facts"])
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder.path / 'run.json'} does not say what the data was: {error}") from error
+    return experiment.resolve(compose.load(folder.resolved_config, overrides), lambda _: facts)

@@ -10,10 +10,13 @@ from typing import Any
 
 import torch
 
-from dlcli.app.experiments import Config, open_experiment, recorded_data_dir
+from dlcli.app.configs import Config
+from dlcli.app.experiments import open_experiment, recorded_data_dir
 from dlcli.app.resume import check_changes, check_same_config, check_same_data
 from dlcli.app.runs import Run, read_record
-from dlcli.config.experiment import Experiment, as_yaml
+from dlcli.config.compose import STDIN, read_text
+from dlcli.config.experiment import Experiment
+from dlcli.config.yaml_output import as_yaml
 from dlcli.data.dataset import Dataset
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import EXIT_BUG, EXIT_OK, EXIT_SIGINT, DivergedError, DlcliError, ResourceError, UsageError
@@ -88,6 +91,8 @@ def train(request: TrainRequest) -> Run:
         constant = _constant_record(request, trainer, experiment, old, data_dir)
         folder = old or _new_folder(request, config, experiment)
         observer = Observers([*request.observers, TextLog(folder.log)])
+        for warning in experiment.warnings if old is None else ():  # a run that goes on gave them when it began
+            observer.notice(warning.render())
         if old:
             _take_up(trainer, folder, observer)
             folder.write_resolved(as_yaml(experiment.resolved()))
@@ -132,14 +137,14 @@ def _run_to_resume(request: TrainRequest, show: Observer) -> RunFolder:
 
 def _trainer(experiment: Experiment, dataset: Dataset, device: torch.device) -> Trainer:
     spec = experiment.train
-    network = build_network(experiment.graph, experiment.init).to(device)
+    network = build_network(experiment.graph, experiment.model.init).to(device)
     preprocessing = Preprocessing(dataset.spec, dataset.facts, seed=spec.seed).to(device)
-    return Trainer(network, dataset.to(device), preprocessing, spec, device)
+    return Trainer(network, dataset.to(device), preprocessing, spec, device, outputs=experiment.graph.outputs)
 
 
 def _new_folder(request: TrainRequest, config: Config, experiment: Experiment) -> RunFolder:
-    stem = "run" if isinstance(config, dict) else Path(config).stem
-    given = as_yaml(config) if isinstance(config, dict) else Path(config).read_text(encoding="utf-8-sig")
+    stem = "run" if isinstance(config, dict) or str(config) == STDIN else Path(config).stem
+    given = as_yaml(config) if isinstance(config, dict) else read_text(Path(config))
     folder = create_run_folder(request.runs, stem, request.name)
     try:
         folder.write_configs(given, as_yaml(experiment.resolved()))
@@ -223,7 +228,7 @@ def _constant_record(
         "device_title": device_title(trainer.device),
         "seed": trainer.spec.seed,
         "parameters": sum(parameter.numel() for parameter in trainer.network.parameters()),
-        "output": str(experiment.graph.output_shape),
+        "outputs": {name: str(shape) for name, shape in experiment.graph.output_shapes.items()},
         "data": {
             "asked": before.get("data", {}).get("asked", dataset.asked),
             "used": dataset.used,

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dlcli.app.experiments import Config, open_experiment, read_experiment, recorded_data_dir, recorded_experiment
-from dlcli.app.runs import Run, open_run
+from dlcli.app.configs import Config, read_experiment
+from dlcli.app.experiments import open_experiment, recorded_data_dir
+from dlcli.app.runs import Run, open_run, recorded_experiment
 from dlcli.config.experiment import Experiment
-from dlcli.config.losses import BinaryCrossEntropy, CrossEntropy
+from dlcli.config.losses import BinaryCrossEntropy, CrossEntropy, LossSpec
+from dlcli.config.objectives import Loss
+from dlcli.data.dataset import Tensors
+from dlcli.data.named import each, first
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import CheckpointError, DataError, UsageError
 from dlcli.models.network import build_network
@@ -22,7 +28,7 @@ from dlcli.runtime.seed import seeded
 from dlcli.training.checkpoint import Checkpoint, best_checkpoint, checkpoint_of_step, list_checkpoints, load_checkpoint
 from dlcli.training.evaluation import evaluate as judge
 from dlcli.training.evaluation import evaluation_batch_size, evaluation_batches
-from dlcli.training.losses import build_loss
+from dlcli.training.objectives import build_objective
 from dlcli.training.run_folder import RunFolder
 from dlcli.training.trainer import load_weights
 
@@ -58,7 +64,7 @@ def build(config: Config, overrides: tuple[str, ...] = (), data_dir: Path | None
     """
     experiment = read_experiment(config, overrides, data_dir)
     torch.manual_seed(experiment.train.seed)
-    return build_network(experiment.graph, experiment.init)
+    return build_network(experiment.graph, experiment.model.init)
 
 
 def load(
@@ -116,24 +122,25 @@ def evaluate(
         network = _network(experiment, found).to(chosen)
         preprocessing = Preprocessing(dataset.spec, dataset.facts, seed=experiment.train.seed).to(chosen)
         batches = evaluation_batches(dataset.to(chosen), split, preprocessing, experiment.train)
-        loss = build_loss(experiment.train.loss, chosen)
+        objective = build_objective(experiment.train, dataset.facts, experiment.graph.outputs, chosen)
         with seeded(experiment.train.seed, deterministic=experiment.train.deterministic):
-            metrics = judge(network, batches, dataset, experiment.train, loss, chosen)
+            metrics = judge(network, batches, objective)
     return Judgement(folder.path, found.path.name, split, metrics, batches.num_samples)
 
 
-def predict(run: Run | str | Path | None, inputs: Any, *, device: str = "auto", runs: Path = Path("runs")) -> Tensor:
+def predict(run: Run | str | Path | None, inputs: Any, *, device: str = "auto", runs: Path = Path("runs")) -> Tensors:
     """What a run's network says of new samples.
 
     Args:
         run: as for `load`.
         inputs: an array or tensor as the data source holds them: pictures (N, H, W) or (N, H, W, C) of 8-bit values,
-            series (N, T, features), vectors (N, features).
+            series (N, T, features), vectors (N, features); of several inputs a dict with each by its name.
         device: as for `--device`.
         runs: the folder of all runs.
 
     Returns:
-        On the CPU: the probability of each class (N, classes), of each label (N, labels), or values (N, targets).
+        On the CPU: the probability of each class (N, classes), of each label (N, labels), or values (N, targets); with an
+        answer for each step (N, T, ...). Of several outputs a dict with each by its name.
 
     Raises:
         DlcliError: the run is not there, or the inputs don't fit it.
@@ -143,14 +150,39 @@ def predict(run: Run | str | Path | None, inputs: Any, *, device: str = "auto", 
     experiment = recorded_experiment(folder)
     network = _network(experiment, find_checkpoint(folder, "best")).to(chosen).eval()
     preprocessing = Preprocessing(experiment.data, experiment.facts, seed=experiment.train.seed).to(chosen)
-    samples = preprocessing.checked(_tensor(inputs)).to(chosen)
+    given = {str(name): _tensor(array) for name, array in inputs.items()} if isinstance(inputs, Mapping) else _tensor(inputs)
+    samples = each(preprocessing.checked(given), lambda tensor: tensor.to(chosen))
+    size = evaluation_batch_size(experiment.train)
     with torch.inference_mode(), memory_errors():
-        outputs = torch.cat([network(preprocessing(part)) for part in samples.split(evaluation_batch_size(experiment.train))])
-    if isinstance(experiment.train.loss, CrossEntropy):
-        outputs = outputs.softmax(dim=1)
-    elif isinstance(experiment.train.loss, BinaryCrossEntropy):
-        outputs = outputs.sigmoid()
-    return outputs.cpu()
+        parts = [network(preprocessing(part)) for part in _split(samples, size)]
+        return _answers(_joined(parts), experiment.train.loss)
+
+
+def _split(samples: Tensors, size: int) -> Iterator[Tensors]:
+    """Batches; one that is empty where there are no samples."""
+    for start in range(0, max(len(first(samples)), 1), size):
+        yield each(samples, itemgetter(slice(start, start + size)))
+
+
+def _joined(parts: list[Tensors]) -> Tensors:
+    if isinstance(parts[0], Tensor):
+        return torch.cat([part for part in parts if isinstance(part, Tensor)])
+    return {name: torch.cat([part[name] for part in parts if isinstance(part, dict)]) for name in parts[0]}
+
+
+def _answers(outputs: Tensors, loss: Loss) -> Tensors:
+    """Probabilities where the loss is that of a classification, else the values themselves; on the CPU."""
+    if isinstance(outputs, dict):
+        assert isinstance(loss, dict)
+        return {name: _answer(output, loss[name].loss) for name, output in outputs.items()}
+    assert isinstance(loss, LossSpec)
+    return _answer(outputs, loss)
+
+
+def _answer(output: Tensor, loss: LossSpec) -> Tensor:
+    if isinstance(loss, CrossEntropy):
+        return output.softmax(dim=-1).cpu()
+    return (output.sigmoid() if isinstance(loss, BinaryCrossEntropy) else output).cpu()
 
 
 def _tensor(inputs: Any) -> Tensor:
@@ -190,7 +222,7 @@ def find_checkpoint(folder: RunFolder, which: str) -> Checkpoint:
 
 
 def _network(experiment: Experiment, checkpoint: Checkpoint) -> nn.Module:
-    network = build_network(experiment.graph, experiment.init)
+    network = build_network(experiment.graph, experiment.model.init)
     load_weights(network, checkpoint, checkpoint.weights)
     return network
 

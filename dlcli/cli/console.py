@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sys
+from collections.abc import Collection
 from typing import Any, TextIO
 
 
@@ -64,10 +65,19 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def table(rows: list[list[str]]) -> str:
-    """Rows in columns, two spaces apart; the first row is the head."""
+def table(rows: list[list[str]], *, right: Collection[int] = ()) -> str:
+    """Rows in columns, two spaces apart; the first row is the head.
+
+    Args:
+        rows: the cells.
+        right: the columns whose cells stand at their right edge.
+    """
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = []
+    for row in rows:
+        columns = enumerate(zip(row, widths, strict=True))
+        cells = (cell.rjust(width) if column in right else cell.ljust(width) for column, (cell, width) in columns)
+        lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
 
 

@@ -31,4 +31,5 @@ def eval_command(
         print_json(judgement.as_json())
         return
     head = f"{judgement.run} ({judgement.checkpoint}), {judgement.samples:,} samples of {judgement.split}"
-    print_result("\n".join([head, *(f"{name:<9} {value:.4f}" for name, value in judgement.metrics.items())]))
+    width = max(9, *map(len, judgement.metrics))
+    print_result("\n".join([head, *(f"{name:<{width}} {value:.4f}" for name, value in judgement.metrics.items())]))

@@ -16,8 +16,12 @@ import typer
 import dlcli
 from dlcli.cli.console import print_error, print_json, print_progress
 from dlcli.cli.eval import eval_command
+from dlcli.cli.init import init_command
+from dlcli.cli.schema import schema_command
 from dlcli.cli.smoke import smoke_command
+from dlcli.cli.summary import summary_command
 from dlcli.cli.train import resume_arguments, train_command
+from dlcli.cli.validate import validate_command
 from dlcli.config.diagnostics import ConfigError
 from dlcli.errors import EXIT_BUG, EXIT_OK, EXIT_SIGINT, DlcliError, Interrupted
 
@@ -29,8 +33,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.command("train")(train_command)
+app.command("validate")(validate_command)
+app.command("summary")(summary_command)
 app.command("eval")(eval_command)
 app.command("smoke")(smoke_command)
+app.command("init")(init_command)
+app.command("schema")(schema_command)
 
 
 def _print_version(value: bool) -> None:

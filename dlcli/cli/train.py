@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dlcli.cli.console import duration, print_json, print_result
-from dlcli.cli.options import DataDir, Device, Json, RunsDir
+from dlcli.cli.options import DataDir, Device, Json, RunsDir, Set
 
 if TYPE_CHECKING:
     from dlcli.app.runs import Run
@@ -27,10 +27,8 @@ def resume_arguments(arguments: Sequence[str]) -> list[str]:
 
 
 def train_command(
-    config: Annotated[Path | None, typer.Argument(metavar="CONFIG", help="A YAML file.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value, for example train.epochs=5.")
-    ] = None,
+    config: Annotated[Path | None, typer.Argument(metavar="CONFIG", help="A YAML file, or - for standard input.")] = None,
+    set_: Set = None,
     name: Annotated[str | None, typer.Option("--name", help="What to call the run.")] = None,
     runs_dir: RunsDir = Path("runs"),
     device: Device = "auto",
@@ -81,16 +79,20 @@ def _lines(run: Run) -> list[str]:
     if record["best"]:
         rows.append(("best", f"{record['best']['metric']} {record['best']['value']:.4f} (epoch {record['best']['epoch']})"))
     if record["test"]:
-        rows.append(("test", _figures(record["test"])))
+        rows += [("" if index else "test", line) for index, line in enumerate(_figures(record["test"]))]
     rows.append(("run", str(path)))
     rows.append(("next", f"dlcli eval {path}" if record["status"] == "completed" else f"dlcli train --resume {path}"))
     return [f"{label:<9} {text}" for label, text in rows]
 
 
-def _figures(test: dict[str, float]) -> str:
-    """The metrics in their order, the loss behind them."""
-    names = [*(name for name in test if name != "loss"), "loss"]
-    return ", ".join(f"{name} {test[name]:.4f}" for name in names)
+def _figures(test: dict[str, float]) -> list[str]:
+    """The metrics in their order, the loss behind them; of several outputs a line for each before that of all."""
+    lines: dict[str, list[str]] = {}
+    for name, value in sorted(test.items(), key=lambda figure: figure[0].endswith("loss")):
+        output, _, figure = name.rpartition("/")
+        lines.setdefault(output, []).append(f"{figure} {value:.4f}")
+    own = ", ".join(lines.pop("", []))
+    return [*(f"{output}: {', '.join(figures)}" for output, figures in lines.items()), own]
 
 
 def _training(record: dict[str, Any]) -> str:

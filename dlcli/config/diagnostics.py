@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -41,6 +42,10 @@ class Place:
         return f"{self.source.name}:{self.line}:{self.column}"
 
 
+Related = tuple[tuple[str, Place], ...]
+"""Other places that matter, each with the words that introduce it."""
+
+
 @dataclass(frozen=True)
 class Diagnostic:
     """One mistake: what was found where, and what to do about it."""
@@ -49,8 +54,7 @@ class Diagnostic:
     message: str
     place: Place
     help: str | None = None
-    related: tuple[tuple[str, Place], ...] = ()
-    """Other places that matter, each with the words that introduce it."""
+    related: Related = ()
     severity: Severity = "error"
 
     def render(self) -> str:
@@ -69,6 +73,12 @@ class Diagnostic:
             lines.append(f"  help: {self.help}")
         return "\n".join(lines)
 
+    def as_github(self) -> str:
+        """The diagnostic as a workflow command that GitHub shows beside the line."""
+        text = "\n".join([self.message, *([f"help: {self.help}"] if self.help else [])])
+        place = f"file={_escaped(self.place.source.name, ',:')},line={self.place.line},col={self.place.column}"
+        return f"::{self.severity} {place},title={_escaped(self.code, ',:')}::{_escaped(text)}"
+
     def as_json(self) -> dict[str, Any]:
         """The diagnostic as `validate --json` prints it."""
         return {
@@ -79,7 +89,16 @@ class Diagnostic:
             "column": self.place.column,
             "message": self.message,
             "help": self.help,
+            "related": [
+                {"message": words, "file": place.source.name, "line": place.line, "column": place.column}
+                for words, place in self.related
+            ],
         }
+
+
+def _escaped(text: str, signs: str = "") -> str:
+    """Text inside a workflow command, where `%`, ends of lines and, in a property, some signs stand for something else."""
+    return "".join(f"%{ord(sign):02X}" if sign in f"%\r\n{signs}" else sign for sign in text)
 
 
 def _excerpt(place: Place) -> tuple[str, int]:
@@ -107,24 +126,45 @@ class Report:
     """Collects the mistakes of a config, so that all are shown at once."""
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    _origins: dict[Place, tuple[str, Place]] = field(default_factory=dict)
+    _around: list[tuple[str, Place]] = field(default_factory=list)
 
-    def error(
-        self,
-        code: str,
-        message: str,
-        place: Place,
-        *,
-        help: str | None = None,
-        related: tuple[tuple[str, Place], ...] = (),
-    ) -> None:
-        """Records a mistake."""
-        self.diagnostics.append(Diagnostic(code, message, place, help, related))
+    def error(self, code: str, message: str, place: Place, *, help: str | None = None, related: Related = ()) -> None:
+        """Records a mistake. One that was recorded already, for example in another use of a block, counts once."""
+        found = Diagnostic(code, message, place, help, (*related, *self._origins_of(place), *reversed(self._around)))
+        if not any((code, message, place) == (known.code, known.message, known.place) for known in self.diagnostics):
+            self.diagnostics.append(found)
+
+    def _origins_of(self, place: Place) -> Related:
+        """Where the value at a place was written, and where the value there was."""
+        chain: list[tuple[str, Place]] = []
+        while place in self._origins and self._origins[place] not in chain:
+            chain.append(self._origins[place])
+            place = chain[-1][1]
+        return tuple(chain)
+
+    def comes_from(self, place: Place, words: str, origin: Place) -> None:
+        """Notes that the value at a place was written at another: a mistake at the place names both."""
+        self._origins[place] = (words, origin)
+
+    @contextmanager
+    def inside(self, words: str, place: Place) -> Iterator[None]:
+        """What is recorded within this context names the place too."""
+        self._around.append((words, place))
+        try:
+            yield
+        finally:
+            self._around.pop()
 
     def raise_if_any(self) -> None:
         """Raises ConfigError with what was recorded, in the order of the text."""
         if self.diagnostics:
-            ordered = sorted(self.diagnostics, key=lambda d: (d.place.source.name, d.place.line, d.place.column))
-            raise ConfigError(ordered)
+            raise ConfigError(in_order(self.diagnostics))
+
+
+def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The diagnostics in the order of the text."""
+    return sorted(diagnostics, key=lambda found: (found.place.source.name, found.place.line, found.place.column))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

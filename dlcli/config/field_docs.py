@@ -1,10 +1,10 @@
-"""The line of prose under a field of a spec, read from the source only when a message needs it."""
+"""The prose of specs: what a class says of itself, and the line under a field, read from the source only when it is needed."""
 
 from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
+import sys
 from collections.abc import Mapping
 from functools import cache
 
@@ -15,19 +15,28 @@ def field_docs(spec_class: type) -> Mapping[str, str]:
     docs: dict[str, str] = {}
     for owner in reversed(spec_class.__mro__):
         if owner.__module__.startswith("dlcli."):
-            docs.update(_own_field_docs(owner))
+            docs.update(_docs_of_module(owner.__module__).get(owner.__qualname__, {}))
     return docs
 
 
-def _own_field_docs(owner: type) -> dict[str, str]:
+def class_doc(spec_class: type) -> str:
+    """A class's docstring on one line."""
+    return " ".join((spec_class.__doc__ or "").split())
+
+
+@cache
+def _docs_of_module(module: str) -> Mapping[str, Mapping[str, str]]:
+    """Class -> field -> prose, of the classes of a module."""
     try:
-        source = textwrap.dedent(inspect.getsource(owner))
+        source = inspect.getsource(sys.modules[module])
     except (OSError, TypeError):  # no source beside the bytecode: messages go without the prose
         return {}
-    body = ast.parse(source).body[0]
-    assert isinstance(body, ast.ClassDef)
+    return {node.name: _docs_of_class(node) for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
+
+
+def _docs_of_class(owner: ast.ClassDef) -> dict[str, str]:
     docs = {}
-    for field, prose in zip(body.body, body.body[1:], strict=False):
+    for field, prose in zip(owner.body, owner.body[1:], strict=False):
         if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
             continue
         if isinstance(prose, ast.Expr) and isinstance(prose.value, ast.Constant):

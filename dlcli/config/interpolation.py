@@ -13,6 +13,7 @@ from dlcli.config.tree import Mapping as TreeMapping
 
 Number = int | float
 Names = Mapping[str, object]
+"""What can be referred to, by dotted name: a value, a `Variable`, or UNKNOWN."""
 
 MAX_EXPRESSION: Final = 200
 MAX_PARENTHESES: Final = 20
@@ -25,6 +26,7 @@ _REFERENCE: Final = re.compile(r"\$\{([^{}]*)\}")
 _TOKEN: Final = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)|(?P<name>[A-Za-z_][\w.]*)|(?P<operator>//|[-+*/%()]))"
 )
+_NAME: Final = re.compile(r"[A-Za-z_][\w.]*")
 _OPERATIONS: Final[Mapping[str, Callable[[Number, Number], Number]]] = {
     "+": lambda left, right: left + right,
     "-": lambda left, right: left - right,
@@ -33,6 +35,17 @@ _OPERATIONS: Final[Mapping[str, Callable[[Number, Number], Number]]] = {
     "//": lambda left, right: left // right,
     "%": lambda left, right: left % right,
 }
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A value that the config gives a name: a number, a text, true, false, null or a list."""
+
+    node: Scalar | Sequence
+
+    @property
+    def value(self) -> object:
+        return self.node.value if isinstance(self.node, Scalar) else self.node
 
 
 class ExpressionError(Exception):
@@ -60,17 +73,40 @@ def interpolate(node: Node, names: Names, report: Report) -> Node:
         entries = {key: Entry(entry.key_place, interpolate(entry.node, names, report)) for key, entry in node.entries.items()}
         short = _interpolate_scalar(node.short, names, report) if node.short else None
         return replace(node, entries=entries, short=short)
+    return _interpolate_value(node, names, report)
+
+
+def _interpolate_value(node: Scalar, names: Names, report: Report) -> Scalar | Sequence:
+    whole = _REFERENCE.fullmatch(node.value) if isinstance(node.value, str) else None
+    variable = names.get(whole[1].strip()) if whole else None
+    if isinstance(variable, Variable) and isinstance(variable.node, Sequence):
+        return replace(variable.node, place=node.place)
     return _interpolate_scalar(node, names, report)
 
 
 def _interpolate_scalar(node: Scalar, names: Names, report: Report) -> Scalar:
     if not isinstance(node.value, str) or "${" not in node.value:
         return node
+    _note_origin(node, names, report)
     try:
         return replace(node, value=_substitute(node.value, names))
     except ExpressionError as error:
         report.error(error.code, str(error), node.place, help=error.help)
         return node
+
+
+def referenced_names(text: str) -> list[str]:
+    """The names inside of the `${...}` of a text."""
+    return _NAME.findall(" ".join(_REFERENCE.findall(text)))
+
+
+def _note_origin(node: Scalar, names: Names, report: Report) -> None:
+    """A mistake in what comes out is also shown where the first variable in it was given its value."""
+    for name in referenced_names(str(node.value)):
+        variable = names.get(name)
+        if isinstance(variable, Variable) and isinstance(variable.node, Scalar):
+            report.comes_from(node.place, f"`{name}` is {_written(variable.node.value)}", variable.node.place)
+            return
 
 
 def _substitute(text: str, names: Names) -> bool | int | float | str | None:
@@ -80,13 +116,15 @@ def _substitute(text: str, names: Names) -> bool | int | float | str | None:
         if value is UNKNOWN:
             return text
         if not isinstance(value, None | bool | int | float | str):
-            raise ExpressionError("expression", f"`{whole[1].strip()}` is not a number or a text")
+            raise ExpressionError("expression", f"`{whole[1].strip()}` is a list, and can't be calculated with")
         return value
     if text.count("${") != len(_REFERENCE.findall(text)):
         raise ExpressionError("expression", "a `${` without its `}`")
     values = [evaluate(expression, names) for expression in _REFERENCE.findall(text)]
     if UNKNOWN in values:
         return text
+    if any(isinstance(value, Sequence) for value in values):
+        raise ExpressionError("expression", "a list can't stand inside a longer text")
     written = iter(values)
     return _REFERENCE.sub(lambda _: _written(next(written)), text)
 
@@ -159,7 +197,8 @@ class _Parser:
         if symbol[:1].isalpha() or symbol[:1] == "_":
             if symbol not in self.names:
                 raise ExpressionError("unknown-name", f"nothing is named `{symbol}`", did_you_mean(symbol, self.names))
-            return self.names[symbol]
+            named = self.names[symbol]
+            return named.value if isinstance(named, Variable) else named
         self.position -= 1
         raise self.unexpected()
 

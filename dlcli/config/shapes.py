@@ -8,9 +8,10 @@ A shape knows its layout, the word for it in YAML and in messages. Tensors follo
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from collections.abc import Sequence as AbstractSequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
 
 Layout = Literal["vector", "series", "tokens", "image", "clip", "volume"]
 
@@ -21,6 +22,44 @@ class ShapeError(Exception):
     def __init__(self, message: str, *, help: str | None = None) -> None:
         super().__init__(message)
         self.help = help
+
+
+@dataclass(frozen=True)
+class Time:
+    """A number of steps that differs from sample to sample: T, or what layers make of it.
+
+    Each link (multiplier, offset, divisor) stands for floor((multiplier * steps + offset) / divisor); links that can be
+    put together are, so that equal numbers of steps have equal links.
+    """
+
+    links: tuple[tuple[int, int, int], ...] = ()
+
+    def through(self, multiplier: int, offset: int, divisor: int) -> Time:
+        """The steps after floor((multiplier * steps + offset) / divisor)."""
+        links = list(self.links)
+        if links and (links[-1][2] == 1 or multiplier == 1):
+            first, shift, parts = links.pop()
+            multiplier, offset, divisor = first * multiplier, multiplier * shift + offset * parts, divisor * parts
+        common = math.gcd(multiplier, divisor)
+        link = (multiplier // common, offset // common, divisor // common)
+        return Time((*links, link) if link != (1, 0, 1) else tuple(links))
+
+    def at(self, steps: int) -> int:
+        """The number of steps for a sample of so many."""
+        for multiplier, offset, divisor in self.links:
+            steps = (multiplier * steps + offset) // divisor
+        return steps
+
+    def __str__(self) -> str:
+        text = "T"
+        for multiplier, offset, divisor in self.links:
+            text = f"{multiplier}{text if text == 'T' else f'({text})'}" if multiplier > 1 else text
+            text = f"{text}{offset:+d}" if offset else text
+            text = f"({text})//{divisor}" if offset and divisor > 1 else f"{text}//{divisor}" if divisor > 1 else text
+        return text
+
+
+Size = int | Time
 
 
 @dataclass(frozen=True)
@@ -104,7 +143,7 @@ class Token:
 class Sequence:
     """`time` steps, each of shape `item`."""
 
-    time: int
+    time: Size
     item: Shape
 
     @property
@@ -113,7 +152,7 @@ class Sequence:
         return named.get(self.item.layout, f"sequence of {self.item.layout}s")
 
     @property
-    def sizes(self) -> tuple[int, ...]:
+    def sizes(self) -> tuple[Size, ...]:
         return (self.time, *self.item.sizes)
 
     def __str__(self) -> str:
@@ -128,8 +167,33 @@ Shape = Vector | Image | Volume | Token | Sequence
 
 
 def num_values(shape: Shape) -> int:
-    """How many numbers one sample of the shape holds."""
-    return math.prod(shape.sizes)
+    """How many numbers one sample of the shape holds.
+
+    Raises:
+        ShapeError: that differs from sample to sample.
+    """
+    return math.prod(fixed_sizes(shape))
+
+
+def fixed_sizes(shape: Shape) -> tuple[int, ...]:
+    """The sizes of all axes.
+
+    Raises:
+        ShapeError: the number of steps differs from sample to sample.
+    """
+    fixed = tuple(size for size in shape.sizes if isinstance(size, int))
+    if len(fixed) < len(shape.sizes):
+        help = "put `- global_avg_pool` or a recurrent layer with `return: last` before it"
+        raise ShapeError(f"the number of steps differs from sample to sample: {shape}", help=help)
+    return fixed
+
+
+def at_steps(shape: Shape, steps: int) -> Shape:
+    """The shape of a sample of so many steps."""
+    if isinstance(shape, Sequence):
+        time = shape.time.at(steps) if isinstance(shape.time, Time) else shape.time
+        return Sequence(time, at_steps(shape.item, steps))
+    return shape
 
 
 def holds_tokens(shape: Shape) -> bool:
@@ -181,13 +245,40 @@ def token_of(shape: Shape) -> Token:
     return token
 
 
-def with_channels(shape: Shape, channels: int, sizes: AbstractSequence[int]) -> Shape:
+def with_channels(shape: Shape, channels: int, sizes: AbstractSequence[Size]) -> Shape:
     """The shape of the same kind with other channels and other sizes of its window axes."""
     if isinstance(shape, Sequence):
         return Sequence(sizes[0], Vector(channels))
-    return Image(channels, *sizes) if isinstance(shape, Image) else Volume(channels, *sizes)
+    fixed = [size for size in sizes if isinstance(size, int)]
+    return Image(channels, *fixed) if isinstance(shape, Image) else Volume(channels, *fixed)
 
 
-def window_sizes(shape: Shape) -> tuple[int, ...]:
+def window_sizes(shape: Shape) -> tuple[Size, ...]:
     """The axes that windows slide over: time, or height and width, or depth, height and width."""
-    return (shape.sizes[0],) if isinstance(shape, Sequence) else shape.sizes[1:]
+    return (shape.time,) if isinstance(shape, Sequence) else shape.sizes[1:]
+
+
+_BY_NAME: Final[Mapping[str, type[Vector | Image | Volume | Token]]] = {
+    kind.__name__.lower(): kind for kind in (Vector, Image, Volume, Token)
+}
+
+
+def shape_as_json(shape: Shape) -> dict[str, Any]:
+    """The shape as plain values."""
+    if isinstance(shape, Sequence):
+        time = {"links": shape.time.links} if isinstance(shape.time, Time) else shape.time
+        return {"kind": "sequence", "time": time, "item": shape_as_json(shape.item)}
+    return {"kind": type(shape).__name__.lower(), **asdict(shape)}
+
+
+def shape_from_json(values: dict[str, Any]) -> Shape:
+    """The shape again.
+
+    Raises:
+        KeyError, TypeError: the values are not those of `shape_as_json`.
+    """
+    if values["kind"] == "sequence":
+        time = values["time"]
+        steps = time if isinstance(time, int) else Time(tuple(tuple(link) for link in time["links"]))
+        return Sequence(steps, shape_from_json(values["item"]))
+    return _BY_NAME[values["kind"]](**{name: value for name, value in values.items() if name != "kind"})

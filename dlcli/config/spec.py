@@ -49,6 +49,19 @@ class RawNode:
     """Marks a field that takes its part of the tree unread."""
 
 
+@dataclass(frozen=True)
+class ReadBy:
+    """Marks a field that is read and written by functions of its own.
+
+    Attributes:
+        read: from a part of the tree; None where there was a mistake, which it has reported.
+        dump: to plain values that read back as the same.
+    """
+
+    read: Callable[[Node, Report], Any]
+    dump: Callable[[Any], Any]
+
+
 def table(*specs: type[AnySpec]) -> dict[str, type[AnySpec]]:
     """The specs of a family by the name they have in YAML."""
     return {spec.kind: spec for spec in specs}
@@ -155,6 +168,9 @@ def _read_field(node: Node, info: FieldInfo, key: str, report: Report) -> tuple[
     for marker in info.metadata:
         if isinstance(marker, Choice):
             return _read_choices(node, info, marker, report)
+        if isinstance(marker, ReadBy):
+            value = marker.read(node, report)
+            return value, value is not None
         if marker is RawNode:
             return node, True
     inner = _spec_class(info.annotation)
@@ -167,7 +183,7 @@ def _read_field(node: Node, info: FieldInfo, key: str, report: Report) -> tuple[
 def _read_choices(node: Node, info: FieldInfo, choice: Choice, report: Report) -> tuple[Any, bool]:
     if isinstance(node, Scalar) and node.value is None and _is_optional(info.annotation):
         return None, True
-    if typing.get_origin(info.annotation) is not tuple:
+    if not any(typing.get_origin(member) is tuple for member in _members(info.annotation)):
         spec = read_choice(node, choice, report)
         return spec, spec is not None
     items = node.items if isinstance(node, tree.Sequence) else (node,)
@@ -292,8 +308,10 @@ def dump(spec: Spec, *, with_name: bool = False) -> dict[str, Any]:
     """
     plain: dict[str, Any] = {"name": spec.kind} if with_name else {}
     for name, info in type(spec).model_fields.items():
+        dumps = [marker.dump for marker in info.metadata if isinstance(marker, ReadBy)]
         is_choice = any(isinstance(marker, Choice) for marker in info.metadata)
-        plain[key_of(name, info)] = _dumped(getattr(spec, name), is_choice)
+        value = getattr(spec, name)
+        plain[key_of(name, info)] = dumps[0](value) if dumps else _dumped(value, is_choice)
     return plain
 
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from dlcli.config.losses import LOSSES, CrossEntropy, LossSpec
+from dlcli.config.losses import CrossEntropy, LossSpec
 from dlcli.config.metrics import METRICS, MetricSpec
+from dlcli.config.objectives import LossField, Objective
 from dlcli.config.optimizers import OPTIMIZERS, Adam, OptimizerSpec
 from dlcli.config.schedules import SCHEDULES, Constant, ScheduleSpec
 from dlcli.config.spec import Choice, Spec
@@ -80,11 +81,11 @@ class TrainSpec(Spec):
     """A name, or name: with its fields, for example {name: sgd, lr: 0.1, momentum: 0.9}."""
     schedule: Annotated[ScheduleSpec, Choice("schedule", lambda: SCHEDULES)] = Constant()
     """How the learning rate changes, for example one_cycle."""
-    loss: Annotated[LossSpec, Choice("loss", lambda: LOSSES)] = CrossEntropy()
-    """What is made small, for example cross_entropy."""
+    loss: LossField = CrossEntropy()
+    """What is made small, for example cross_entropy; of several outputs, one for each: {OUTPUT: {name: mse, weight: 0.3}}."""
     metrics: Annotated[tuple[MetricSpec, ...], Choice("metric", lambda: METRICS)] = ()
     """A list of what is measured, for example [accuracy, {name: top_k, k: 5}]."""
-    monitor: Annotated[str | None, BeforeValidator(_without_split)] = None
+    monitor: Annotated[str | None, BeforeValidator(_without_split, json_schema_input_type=str | None)] = None
     """What decides which epoch is best: loss, or one of the metrics, on the validation split. Without it the first metric;
     of epochs with equal values the one with the smaller loss."""
     clip_gradients: ClipSpec | None = None
@@ -95,7 +96,9 @@ class TrainSpec(Spec):
     """A moving average of the weights."""
     early_stopping: EarlyStoppingSpec | None = None
     """Epochs to wait for a better value."""
-    max_time: Annotated[PositiveFloat | None, BeforeValidator(_duration)] = None
+    max_time: Annotated[PositiveFloat | None, BeforeValidator(_duration, json_schema_input_type=PositiveFloat | str | None)] = (
+        None
+    )
     """Seconds, or a number with s, m or h, after which the training ends as if it had been its last epoch."""
     max_steps: PositiveInt | None = None
     """Steps after which the training ends."""
@@ -104,22 +107,52 @@ class TrainSpec(Spec):
     deterministic: bool = False
     """Whether only operations are used that give the same bits each time; always so on the CPU."""
 
+    def for_outputs(self, outputs: tuple[str, ...]) -> Self:
+        """The same with one objective for each of several outputs, or one loss for the only one."""
+        if len(outputs) == 1:
+            if isinstance(self.loss, LossSpec):
+                return self
+            objective = self.loss[outputs[0]]
+            metrics = self.metrics if objective.metrics is None else objective.metrics
+            return self.model_copy(update={"loss": objective.loss, "metrics": metrics})
+        given = self.loss if isinstance(self.loss, dict) else {name: Objective(loss=self.loss) for name in outputs}
+        filled = {
+            name: objective if objective.metrics is not None else objective.model_copy(update={"metrics": self.metrics})
+            for name, objective in given.items()
+        }
+        return self.model_copy(update={"loss": filled, "metrics": ()})
+
+    def objective_of(self, output: str) -> Objective:
+        """What an output is trained for; see `for_outputs`."""
+        if isinstance(self.loss, LossSpec):
+            return Objective(loss=self.loss, metrics=self.metrics)
+        return self.loss[output]
+
+    @property
+    def measured(self) -> dict[str, MetricSpec]:
+        """Each metric by the name it has in logs: `accuracy`, of several outputs `OUTPUT/accuracy`."""
+        if isinstance(self.loss, LossSpec):
+            return {metric.kind: metric for metric in self.metrics}
+        return {
+            f"{output}/{metric.kind}": metric
+            for output, objective in self.loss.items()
+            for metric in (self.metrics if objective.metrics is None else objective.metrics)
+        }
+
     @property
     def monitored(self) -> str:
-        """`loss` or the name of a metric."""
-        return self.monitor or (self.metrics[0].kind if self.metrics else "loss")
+        """`loss` or the name of a metric, as in `measured`."""
+        return self.monitor or next(iter(self.measured), "loss")
 
     @property
     def larger_is_better(self) -> bool:
         """Whether more of the monitored value is better."""
-        return next((metric.larger_is_better for metric in self.metrics if metric.kind == self.monitored), False)
+        metric = self.measured.get(self.monitored)
+        return metric is not None and metric.larger_is_better
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _each_metric_once(self) -> Self:
         names = [metric.kind for metric in self.metrics]
         if len(set(names)) < len(names):
             raise ValueError("`metrics` names one of them twice")
-        if self.monitor is not None and self.monitor not in ("loss", *names):
-            known = ", ".join(["loss", *names])
-            raise ValueError(f"`monitor` is '{self.monitor}', and what is measured is: {known}")
         return self

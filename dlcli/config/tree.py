@@ -69,6 +69,11 @@ def plain(node: Node) -> Any:
 
 def place_of(node: Node, path: AbstractSequence[int | str]) -> Place:
     """The place of what `path` leads to: of the value, or of the innermost node that is there."""
+    return node_at(node, path).place
+
+
+def node_at(node: Node, path: AbstractSequence[int | str]) -> Node:
+    """What `path` leads to, or the innermost node that is there."""
     for step in path:
         if isinstance(node, Mapping) and isinstance(step, str) and step in node.entries:
             node = node.entries[step].node
@@ -76,7 +81,7 @@ def place_of(node: Node, path: AbstractSequence[int | str]) -> Place:
             node = node.items[step]
         else:
             break
-    return node.place
+    return node
 
 
 def describe(node: Node) -> str:

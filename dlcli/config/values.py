@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
@@ -39,9 +40,30 @@ def _sizes(count: int, least: int, words: str = "") -> Callable[[Any], Any]:
     return validate
 
 
+def _size(count: int, least: int, words: str = "") -> BeforeValidator:
+    """The same with what may be written: a number, a list of `count`, or one of the words."""
+    number = Annotated[int, Field(ge=least, le=LARGEST_SIZE)]
+    many = Annotated[tuple[number, ...], Field(min_length=count, max_length=count)]
+    written: Any = number | many | Literal[tuple(words.split("|"))] if words else number | many
+    return BeforeValidator(_sizes(count, least, words), json_schema_input_type=written)
+
+
 def as_tuple(value: Any) -> Any:
     """A list, as YAML gives it, as a tuple."""
     return tuple(value) if isinstance(value, list) else value
+
+
+_BYTES: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)")
+
+
+def as_bytes(value: Any) -> Any:
+    """`16 GB` as a number of bytes; the units count in steps of 1024, as memory does."""
+    if not isinstance(value, str):
+        return value
+    match = _BYTES.fullmatch(value.strip())
+    if match is None:
+        raise ValueError(f"'{value}' is no size; write bytes, or a number with MB or GB: 512 MB, 16 GB")
+    return int(float(match[1]) * 1024 ** ("KMGT".index(match[2][0]) + 1))
 
 
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -56,14 +78,14 @@ Floats = Annotated[tuple[FiniteFloat, ...], BeforeValidator(as_tuple)]
 Weights = Annotated[tuple[NonNegativeFloat, ...], BeforeValidator(as_tuple), Field(min_length=1)]
 Ints = Annotated[tuple[int, ...], BeforeValidator(as_tuple)]
 
-Single = Annotated[tuple[int], BeforeValidator(_sizes(1, least=1))]
-Pair = Annotated[tuple[int, int], BeforeValidator(_sizes(2, least=1))]
-Triple = Annotated[tuple[int, int, int], BeforeValidator(_sizes(3, least=1))]
-SingleOrZero = Annotated[tuple[int], BeforeValidator(_sizes(1, least=0))]
-PairOrZero = Annotated[tuple[int, int], BeforeValidator(_sizes(2, least=0))]
-TripleOrZero = Annotated[tuple[int, int, int], BeforeValidator(_sizes(3, least=0))]
+Single = Annotated[tuple[int], _size(1, least=1)]
+Pair = Annotated[tuple[int, int], _size(2, least=1)]
+Triple = Annotated[tuple[int, int, int], _size(3, least=1)]
+SingleOrZero = Annotated[tuple[int], _size(1, least=0)]
+PairOrZero = Annotated[tuple[int, int], _size(2, least=0)]
+TripleOrZero = Annotated[tuple[int, int, int], _size(3, least=0)]
 
 _Word = Literal["same", "valid"]
-Padding1d = Annotated[_Word | tuple[int], BeforeValidator(_sizes(1, least=0, words="same|valid"))]
-Padding2d = Annotated[_Word | tuple[int, int], BeforeValidator(_sizes(2, least=0, words="same|valid"))]
-Padding3d = Annotated[_Word | tuple[int, int, int], BeforeValidator(_sizes(3, least=0, words="same|valid"))]
+Padding1d = Annotated[_Word | tuple[int], _size(1, least=0, words="same|valid")]
+Padding2d = Annotated[_Word | tuple[int, int], _size(2, least=0, words="same|valid")]
+Padding3d = Annotated[_Word | tuple[int, int, int], _size(3, least=0, words="same|valid")]

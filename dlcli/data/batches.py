@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter, methodcaller
 
 import torch
 from torch import Tensor
 
 from dlcli.data.counter_random import mixed
-from dlcli.data.dataset import Split
+from dlcli.data.dataset import Split, Tensors
+from dlcli.data.named import each
 from dlcli.data.preprocessing import Preprocessing
 
 
@@ -18,13 +20,13 @@ class Batch:
     """Samples that go through the network together.
 
     Attributes:
-        inputs: (size, *sizes of the network's input).
-        targets: classes int64 (size,), or values float32 (size, K).
+        inputs: (size, *sizes of the network's input), by name where it has several.
+        targets: as in `Split`, by name where there are several.
         size: how many.
     """
 
-    inputs: Tensor
-    targets: Tensor
+    inputs: Tensors
+    targets: Tensors
     size: int
 
 
@@ -75,22 +77,22 @@ class Batches:
             start: how many batches to leave out: the rest are exactly those that would have followed.
         """
         numbers = self._numbers(epoch)
-        total, count, device = len(numbers), len(self), self._split.inputs.device
+        total, count, device = len(numbers), len(self), self._split.device
         indices = (numbers % self.num_samples if self._repeat > 1 else numbers).to(device)
         samples = numbers.to(device)
         for batch in range(start, count):
             first = batch * self._batch_size
             after = total if batch == count - 1 else first + self._batch_size
-            chosen = indices[first:after]
-            raw = self._split.inputs.index_select(0, chosen)
-            inputs = self._preprocessing(raw, samples[first:after], epoch)
-            yield Batch(inputs, self._split.targets.index_select(0, chosen), after - first)
+            taken = methodcaller("index_select", 0, indices[first:after])
+            inputs = self._preprocessing(each(self._split.inputs, taken), samples[first:after], epoch)
+            yield Batch(inputs, each(self._split.targets, taken), after - first)
 
     def in_order(self) -> Iterator[Batch]:
         """All samples once, unchanged and in their order, for an evaluation."""
-        inputs, targets = (part.split(self._batch_size) for part in (self._split.inputs, self._split.targets))
-        for raw, answers in zip(inputs, targets, strict=True):
-            yield Batch(self._preprocessing(raw), answers, len(answers))
+        for first in range(0, self.num_samples, self._batch_size):
+            part = slice(first, first + self._batch_size)
+            inputs, targets = (each(tensors, itemgetter(part)) for tensors in (self._split.inputs, self._split.targets))
+            yield Batch(self._preprocessing(inputs), targets, min(self._batch_size, self.num_samples - first))
 
     def _numbers(self, epoch: int) -> Tensor:
         """The samples of an epoch by number: that of a sample in the second pass goes on after those of the first."""

@@ -1,15 +1,17 @@
-"""Which module reads which source."""
+"""Which module reads which source. It is imported when the source is first asked: most of them bring numpy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final
 
 from dlcli.config.data import (
     Arrays,
     Cifar10,
     Cifar100,
+    Csv,
     DataSpec,
     Digits,
     FashionMnist,
@@ -18,11 +20,15 @@ from dlcli.config.data import (
     KnownImages,
     Mnist,
     Qmnist,
+    Random,
+    Ts,
 )
 from dlcli.config.facts import DataFacts
 from dlcli.data.directories import Directories
 from dlcli.data.raw import RawData
-from dlcli.data.sources import arrays, cifar, digits, image_folder, mnist
+
+Facts = Callable[[Any, Directories], DataFacts]
+Read = Callable[[Any, Directories, bool], RawData]
 
 
 @dataclass(frozen=True)
@@ -34,16 +40,36 @@ class Source:
         read: all of it; the last argument says whether what is not on disk may be downloaded.
     """
 
-    facts: Callable[[Any, Directories], DataFacts]
-    read: Callable[[Any, Directories, bool], RawData]
+    facts: Facts
+    read: Read
 
 
-def _known_facts(spec: KnownImages, _: Directories) -> DataFacts:
+def _known_facts(spec: KnownImages | Random, _: Directories) -> DataFacts:
     return spec.facts()
 
 
-_MNIST: Final = Source(_known_facts, mnist.read)
-_CIFAR: Final = Source(_known_facts, cifar.read)
+def _facts_in(module: str) -> Facts:
+    """The function `facts` of a module in `dlcli.data.sources`."""
+
+    def facts(spec: DataSpec, directories: Directories) -> DataFacts:
+        found: DataFacts = import_module(f"dlcli.data.sources.{module}").facts(spec, directories)
+        return found
+
+    return facts
+
+
+def _read_in(module: str) -> Read:
+    """The function `read` of a module in `dlcli.data.sources`."""
+
+    def read(spec: DataSpec, directories: Directories, downloads: bool) -> RawData:
+        found: RawData = import_module(f"dlcli.data.sources.{module}").read(spec, directories, downloads)
+        return found
+
+    return read
+
+
+_MNIST: Final = Source(_known_facts, _read_in("mnist"))
+_CIFAR: Final = Source(_known_facts, _read_in("cifar"))
 
 SOURCES: Final[Mapping[type[DataSpec], Source]] = {
     Mnist: _MNIST,
@@ -52,7 +78,10 @@ SOURCES: Final[Mapping[type[DataSpec], Source]] = {
     Qmnist: _MNIST,
     Cifar10: _CIFAR,
     Cifar100: _CIFAR,
-    Digits: Source(_known_facts, digits.read),
-    ImageFolder: Source(image_folder.facts, image_folder.read),
-    Arrays: Source(arrays.facts, arrays.read),
+    Digits: Source(_known_facts, _read_in("digits")),
+    ImageFolder: Source(_facts_in("image_folder"), _read_in("image_folder")),
+    Arrays: Source(_facts_in("arrays"), _read_in("arrays")),
+    Random: Source(_known_facts, _read_in("random_numbers")),
+    Csv: Source(_facts_in("csv_table"), _read_in("csv_table")),
+    Ts: Source(_facts_in("ts"), _read_in("ts")),
 }

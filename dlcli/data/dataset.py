@@ -14,29 +14,42 @@ from dlcli.config.facts import DataFacts
 from dlcli.data import pictures
 from dlcli.data.catalogue import SOURCES
 from dlcli.data.directories import Directories
+from dlcli.data.named import each, first
 from dlcli.data.normalisation import resolved_normalisation
-from dlcli.data.raw import DataUnavailableError, RawData, RawSplit
+from dlcli.data.raw import Array, DataUnavailableError, RawData, RawSplit
 from dlcli.data.splits import Indices, held_out, limited
+
+Tensors = Tensor | dict[str, Tensor]
+"""One tensor, or several by name."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Samples and their answers.
+    """Samples and their answers; where there are several inputs or answers, each by its name.
 
     Attributes:
         inputs: as in `RawSplit`, the channels or features last.
-        targets: classes int64 (N,), or values float32 (N, K).
+        targets: classes int64 (N,), or values float32 (N, K); for each step of a sequence (N, T), or (N, T, K).
     """
 
-    inputs: Tensor
-    targets: Tensor
+    inputs: Tensors
+    targets: Tensors
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(first(self.targets))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the samples are."""
+        return first(self.targets).device
 
     def to(self, device: torch.device) -> Split:
         """The same samples on a device."""
-        return Split(self.inputs.to(device), self.targets.to(device))
+
+        def moved(tensor: Tensor) -> Tensor:
+            return tensor.to(device)
+
+        return Split(each(self.inputs, moved), each(self.targets, moved))
 
 
 @dataclass(frozen=True)
@@ -120,7 +133,7 @@ def _settled(spec: DataSpec, raw: RawData, train: Split) -> DataSpec:
 
 def _splits(spec: DataSpec, raw: RawData, facts: DataFacts) -> tuple[Split, Split | None, Split]:
     """What the source has, and from its training samples what it does not have."""
-    classes = raw.train.targets if facts.num_classes is not None else None
+    classes = _classes(raw.train, facts)
     left: Indices = np.arange(len(raw.train))
     test, valid = raw.test, raw.valid
     if test is None:
@@ -137,6 +150,14 @@ def _splits(spec: DataSpec, raw: RawData, facts: DataFacts) -> tuple[Split, Spli
     return _tensors(spec, train), None if valid is None else _tensors(spec, valid), _tensors(spec, test)
 
 
+def _classes(split: RawSplit, facts: DataFacts) -> Array | None:
+    """The class of each sample (N,) by the first target that has one."""
+    for name, target in facts.targets.items():
+        if target.num_classes is not None and not target.per_step:
+            return split.targets[name] if isinstance(split.targets, dict) else split.targets
+    return None
+
+
 def _limited(split: SplitSpec, name: str, indices: Indices, limit: int | None) -> Indices:
     chosen = limited(split, name, len(indices), limit)
     return indices if chosen is None else indices[chosen]
@@ -149,6 +170,10 @@ def _limited_split(spec: DataSpec, name: str, split: RawSplit) -> RawSplit:
 
 def _tensors(spec: DataSpec, split: RawSplit) -> Split:
     inputs = split.inputs
-    if isinstance(spec, ImageDataSpec) and spec.resize is not None:
-        inputs = pictures.resized(inputs, spec.resize)
-    return Split(torch.from_numpy(np.ascontiguousarray(inputs)), torch.from_numpy(np.ascontiguousarray(split.targets)))
+    if isinstance(spec, ImageDataSpec) and (size := spec.resize) is not None:
+        inputs = each(inputs, lambda images: pictures.resized(images, size))
+    return Split(each(inputs, _tensor), each(split.targets, _tensor))
+
+
+def _tensor(array: Array) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array))

@@ -1,14 +1,16 @@
-"""Mean and standard deviation of the training samples."""
+"""Mean and standard deviation of the training samples: measured, and taken out of a batch."""
 
 from __future__ import annotations
 
+import copy
 import math
-from typing import Final
+from typing import Final, Self
 
 import torch
 from torch import Tensor
 
-from dlcli.config.data import AutoNormalize, DataSpec, FixedNormalize, NoNormalize, NormalizeSpec
+from dlcli.config.data import DataSpec
+from dlcli.config.normalisation import AutoNormalize, FixedNormalize, NoNormalize, Normalization, NormalizeSpec
 from dlcli.errors import DataError
 
 _CHUNK: Final = 1 << 20
@@ -18,26 +20,80 @@ _RESOLUTION: Final = 1e-7
 """Of float32: a smaller share of the mean is rounding, not spread."""
 
 
-def resolved_normalisation(spec: DataSpec, inputs: Tensor) -> NormalizeSpec:
+_Factor = float | Tensor
+"""One number, or one for each channel: (C,)."""
+
+
+class Normaliser:
+    """Scales 8-bit values to 0 to 1 and normalises, each channel by its numbers.
+
+    Args:
+        normalize: with its numbers, from `resolved_normalisation`.
+
+    Attributes:
+        channels: how many there are numbers for; None where nothing is normalised.
+    """
+
+    def __init__(self, normalize: NormalizeSpec) -> None:
+        self.channels: int | None = None
+        self._scale: _Factor = 1.0
+        self._shift: _Factor = 0.0
+        if isinstance(normalize, FixedNormalize):
+            mean, std = (torch.tensor(numbers, dtype=torch.float64) for numbers in (normalize.mean, normalize.std))
+            self.channels = len(mean)
+            self._scale, self._shift = _factor(1 / std), _factor(-mean / std)
+        self._byte_scale = self._scale / 255
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+        moved = copy.copy(self)
+        for name in ("_scale", "_byte_scale", "_shift"):
+            value = getattr(self, name)
+            if isinstance(value, Tensor):
+                setattr(moved, name, value.to(device))
+        return moved
+
+    def __call__(self, values: Tensor, dtype: torch.dtype) -> Tensor:
+        """Values of the type that samples have, now or before they were changed, with the channels last; they are kept."""
+        if dtype == torch.uint8:
+            values = values.to(torch.float32).mul_(self._byte_scale)
+        elif self.channels is not None:
+            values = values.mul(self._scale)
+        return values.add_(self._shift) if self.channels is not None else values
+
+
+def _factor(numbers: Tensor) -> _Factor:
+    """A number where there is only one: multiplying by it is quicker than by a tensor."""
+    return float(numbers) if len(numbers) == 1 else numbers.to(torch.float32)
+
+
+def resolved_normalisation(spec: DataSpec, inputs: Tensor | dict[str, Tensor]) -> Normalization:
     """The normalisation with its numbers.
 
     Args:
         spec: whose `normalize` says which.
-        inputs: the training samples, the channels or features last.
+        inputs: the training samples, the channels or features last; of several inputs each by its name.
 
     Raises:
         DataError: the given numbers don't fit the channels, or the values are tokens.
     """
-    normalize = spec.normalize
+    if isinstance(inputs, dict):
+        return {name: _resolved(spec.normalization_of(name), values, f" of {name}") for name, values in inputs.items()}
+    assert isinstance(spec.normalize, NormalizeSpec)
+    return _resolved(spec.normalize, inputs, "")
+
+
+def _resolved(normalize: NormalizeSpec, inputs: Tensor, whose: str) -> NormalizeSpec:
     if not inputs.dtype.is_floating_point and inputs.dtype != torch.uint8:
         if isinstance(normalize, FixedNormalize):
-            raise DataError("tokens are names, not quantities, and can't be normalised", help="leave data.normalize out")
+            what = f"the tokens{whose} are names, not quantities, and can't be normalised"
+            raise DataError(what, help="leave data.normalize out")
         return NoNormalize()
     channels = inputs.shape[-1]
     if isinstance(normalize, AutoNormalize):
         return _measured(inputs.reshape(-1, channels))
     if isinstance(normalize, FixedNormalize) and len(normalize.mean) != channels:
-        what = f"data.normalize has {len(normalize.mean)} numbers, and the data {channels} channels"
+        what = f"data.normalize has {len(normalize.mean)} numbers, and the data{whose} {channels} channels"
         raise DataError(what, help=f"give {channels} numbers each for `mean` and `std`, or write `normalize: auto`")
     return normalize
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from dlcli.data.named import each, first
 from dlcli.errors import DataError
 
-Array = NDArray[Any]
+if TYPE_CHECKING:  # who asks only what is known of the data, as `validate` and `summary` do, needs no numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
+Array: TypeAlias = "NDArray[Any]"
 
 
 class DataUnavailableError(DataError):
@@ -29,23 +31,27 @@ class DataUnavailableError(DataError):
 
 @dataclass(frozen=True)
 class RawSplit:
-    """Samples and their answers.
+    """Samples and their answers; where there are several inputs or answers, each by its name.
 
     Attributes:
         inputs: the channels or features last: images uint8 or float32 (N, H, W, C), series float32 (N, T, F), vectors
             float32 (N, F), tokens int64 (N, T), clips (N, T, H, W, C), volumes (N, D, H, W, C).
-        targets: classes int64 (N,), or values float32 (N, K).
+        targets: classes int64 (N,), or values float32 (N, K); for each step of a sequence (N, T), or (N, T, K).
     """
 
-    inputs: Array
-    targets: Array
+    inputs: Array | dict[str, Array]
+    targets: Array | dict[str, Array]
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(first(self.targets))
 
     def chosen(self, indices: NDArray[np.int64]) -> RawSplit:
         """The samples at these places, copied."""
-        return RawSplit(self.inputs[indices], self.targets[indices])
+
+        def taken(array: Array) -> Array:
+            return array[indices]
+
+        return RawSplit(each(self.inputs, taken), each(self.targets, taken))
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from dlcli.config.layers import (
     reshaping,
 )
 from dlcli.config.layers.base import LayerSpec
-from dlcli.config.shapes import Image, Sequence, Shape, Vector, channel_axis, channels_of, token_of, window_sizes
+from dlcli.config.shapes import Image, Sequence, Shape, Vector, channel_axis, channels_of, fixed_sizes, token_of, window_sizes
 from dlcli.models import over_time
 from dlcli.models.activation import PReLU
 from dlcli.models.flatten import FlattenImage
 from dlcli.models.global_pooling import GlobalAvgPool, GlobalMaxPool
-from dlcli.models.joins import Add, Concat, Multiply
+from dlcli.models.joins import Add, Concat, Maximum, Multiply, Subtract
 from dlcli.models.recurrent import GRU, LSTM, RNN
 from dlcli.models.reshaping import Permute, Reshape
 
@@ -35,28 +35,26 @@ Builder = Callable[[Any, Shapes], nn.Module]
 
 def _convolution(layer: type[nn.Conv1d | nn.Conv2d | nn.Conv3d]) -> Builder:
     def build(spec: Any, inputs: Shapes) -> nn.Module:
+        before, after = spec.padding_of_axes()
+        uneven = before != after
         module = layer(
             channels_of(inputs[0]),
             spec.out_channels,
             spec.kernel_size,
-            stride=spec.stride,
-            padding=spec.padding,
+            stride=1 if uneven else spec.stride,
+            padding="same" if uneven else before,
             dilation=spec.dilation,
             groups=spec.groups,
             bias=spec.bias,
             padding_mode=spec.padding_mode,
         )
-        if spec.padding == "same" and spec.padding_mode == "zeros" and _is_uneven(spec):
-            # The same zeros by torch's explicit padding, which gives no warning.
-            module.padding_mode = "constant"  # type: ignore[assignment]  # a mode of F.pad that torch doesn't list
+        if uneven:
+            module.stride = spec.stride  # with padding 'same' torch takes none, and applies one all the same
+            if spec.padding_mode == "zeros":  # torch's own way gives a warning: its explicit padding adds the same zeros
+                module.padding_mode = "constant"  # type: ignore[assignment]  # a mode of F.pad that torch doesn't list
         return module
 
     return build
-
-
-def _is_uneven(spec: Any) -> bool:
-    """Whether padding 'same' adds one more on one side."""
-    return any(dilation * (kernel - 1) % 2 for dilation, kernel in zip(spec.dilation, spec.kernel_size, strict=True))
 
 
 def _transposed_convolution(layer: type[nn.ConvTranspose1d | nn.ConvTranspose2d]) -> Builder:
@@ -121,8 +119,7 @@ def _group_norm(spec: normalisation.GroupNorm, inputs: Shapes) -> nn.Module:
 
 
 def _layer_norm(spec: normalisation.LayerNorm, inputs: Shapes) -> nn.Module:
-    normalised = inputs[0].item if isinstance(inputs[0], Sequence) else inputs[0]
-    return nn.LayerNorm(normalised.sizes, spec.eps, spec.elementwise_affine, spec.bias)
+    return nn.LayerNorm(fixed_sizes(spec.normalised(inputs[0])), spec.eps, spec.elementwise_affine, spec.bias)
 
 
 def _prelu(spec: activation.Prelu, inputs: Shapes) -> nn.Module:
@@ -193,6 +190,7 @@ BUILDERS: Final[Mapping[type[LayerSpec], Builder]] = {
     reshaping.Reshape: lambda spec, inputs: Reshape(spec.resolved_sizes(inputs[0])),
     reshaping.Permute: lambda spec, _: Permute(spec.dims),
     activation.Relu: lambda *_: nn.ReLU(),
+    activation.Relu6: lambda *_: nn.ReLU6(),
     activation.LeakyRelu: lambda spec, _: nn.LeakyReLU(spec.negative_slope),
     activation.Prelu: _prelu,
     activation.Elu: lambda spec, _: nn.ELU(spec.alpha),
@@ -211,6 +209,8 @@ BUILDERS: Final[Mapping[type[LayerSpec], Builder]] = {
     recurrent.Gru: _recurrent(GRU),
     join.Add: lambda *_: Add(),
     join.Multiply: lambda *_: Multiply(),
+    join.Subtract: lambda *_: Subtract(),
+    join.Maximum: lambda *_: Maximum(),
     join.Concat: lambda spec, inputs: Concat(spec.resolved_dim(inputs[0])),
 }
-"""Every layer of the vocabulary but `time_distributed`, which `dlcli.models.network` builds from the graph inside it."""
+"""Every layer of the vocabulary but those with layers inside, which `dlcli.models.network` builds from their graph."""

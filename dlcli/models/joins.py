@@ -23,6 +23,20 @@ class Multiply(nn.Module):
         return reduce(mul, inputs)
 
 
+class Subtract(nn.Module):
+    """The first tensor less the second."""
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        return first - second
+
+
+class Maximum(nn.Module):
+    """The largest of tensors of one shape, value by value."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return reduce(torch.maximum, inputs)
+
+
 class Concat(nn.Module):
     """Tensors side by side along an axis; the batch is axis 0."""
 

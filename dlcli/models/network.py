@@ -2,57 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, cast
 
 from torch import Tensor, nn
 
-from dlcli.config.graph import INPUT, Graph, LayerNode
+from dlcli.config.graph import Graph, LayerNode
 from dlcli.config.initialisation import InitSpec, WithInit
+from dlcli.config.layers.nesting import TimeDistributed as TimeDistributedSpec
 from dlcli.models.builders import BUILDERS
 from dlcli.models.initialisation import initialise
+
+Values = Tensor | Mapping[str, Tensor]
+"""One tensor, or several by name."""
 
 
 class Network(nn.Module):
     """The layers of a graph, each registered under its name.
 
-    Reads (batch, *graph.input_shape.sizes) and gives (batch, *graph.output_shape.sizes).
+    Reads (batch, *sizes of the input) and gives (batch, *sizes of the output); of several inputs or outputs, a mapping of
+    such tensors by name.
     """
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
         self.graph = graph
         for node in graph.nodes:
-            self.add_module(node.name, _build(node))
+            if node.shares is None:
+                self.add_module(node.name, _build(node))
+        self._input = next(iter(graph.inputs)) if len(graph.inputs) == 1 else None
+        self._output = graph.outputs[0] if len(graph.outputs) == 1 else None
         self._steps = None if _is_chain(graph) else _plan(graph)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, inputs: Values) -> Values:
         """Runs the layers in order; what no later layer reads is let go."""
         layers = cast("dict[str, nn.Module]", self._modules)
         if self._steps is None:
             for layer in layers.values():
-                x = layer(x)
-            return x
-        values = {INPUT: x}
-        for name, inputs, finished in self._steps:
-            values[name] = layers[name](*map(values.__getitem__, inputs))
-            for source in finished:
+                inputs = layer(inputs)
+            return inputs
+        values = {self._input: inputs} if self._input is not None else dict(cast("Mapping[str, Tensor]", inputs))
+        for step in self._steps:
+            values[step.name] = layers[step.layer](*map(values.__getitem__, step.inputs))
+            for source in step.finished:
                 del values[source]
-        return values[self.graph.nodes[-1].name]
+        if self._output is not None:
+            return values[self._output]
+        return {name: cast("Tensor", values[name]) for name in self.graph.outputs}
 
 
 class TimeDistributed(Network):
     """The layers of a graph applied to each step: (batch, time, *input) -> (batch, time, *output)."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, inputs: Values) -> Tensor:
         """Runs all steps of all samples as one batch."""
-        output = super().forward(x.flatten(0, 1))
-        return output.reshape(*x.shape[:2], *output.shape[1:])
+        sequence = cast("Tensor", inputs)
+        output = cast("Tensor", super().forward(sequence.flatten(0, 1)))
+        return output.reshape(*sequence.shape[:2], *output.shape[1:])
 
 
 class _Step(NamedTuple):
     """One call of a layer."""
 
     name: str
+    layer: str
     inputs: tuple[str, ...]
     finished: tuple[str, ...]
     """Values that no later step reads."""
@@ -72,6 +85,8 @@ def build_network(graph: Graph, init: InitSpec | None) -> Network:
 
 def _initialise(network: Network, init: InitSpec | None) -> None:
     for node in network.graph.nodes:
+        if node.shares is not None:
+            continue
         layer = network.get_submodule(node.name)
         if isinstance(layer, Network):
             _initialise(layer, init)
@@ -82,25 +97,27 @@ def _initialise(network: Network, init: InitSpec | None) -> None:
 
 
 def _build(node: LayerNode) -> nn.Module:
-    if node.body is not None:
-        return TimeDistributed(node.body)
-    return BUILDERS[type(node.spec)](node.spec, node.input_shapes)
+    if node.body is None:
+        return BUILDERS[type(node.spec)](node.spec, node.input_shapes)
+    return TimeDistributed(node.body) if isinstance(node.spec, TimeDistributedSpec) else Network(node.body)
 
 
 def _is_chain(graph: Graph) -> bool:
-    """Whether each layer reads the one above it and nothing else."""
-    above = [INPUT, *(node.name for node in graph.nodes)]
-    return all(node.inputs == (source,) for node, source in zip(graph.nodes, above, strict=False))
+    """Whether each layer reads the one above it and nothing else, and the last is the only output."""
+    above = [*graph.inputs, *(node.name for node in graph.nodes)]
+    reads_above = all(node.inputs == (source,) for node, source in zip(graph.nodes, above, strict=False))
+    is_plain = len(graph.inputs) == 1 and graph.outputs == (graph.nodes[-1].name,)
+    return reads_above and is_plain and not any(node.shares for node in graph.nodes)
 
 
 def _plan(graph: Graph) -> tuple[_Step, ...]:
-    """The calls that lead to the output, in order; a layer that no path leads from to the output is not called."""
-    read_later = {graph.nodes[-1].name}
+    """The calls that lead to the outputs, in order; a layer that no path leads from to an output is not called."""
+    read_later = set(graph.outputs)
     steps = []
     for node in reversed(graph.nodes):
         if node.name not in read_later:
             continue
         finished = tuple(name for name in dict.fromkeys(node.inputs) if name not in read_later)
-        steps.append(_Step(node.name, node.inputs, finished))
+        steps.append(_Step(node.name, node.shares or node.name, node.inputs, finished))
         read_later.update(node.inputs)
     return tuple(reversed(steps))

@@ -12,8 +12,7 @@ from dlcli.data.batches import Batches
 from dlcli.data.dataset import Dataset, Split
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import UsageError
-from dlcli.training.losses import Loss
-from dlcli.training.metrics import build_metrics
+from dlcli.training.objectives import Objective
 
 _LEAST_BATCH: Final = 64
 
@@ -37,36 +36,22 @@ def evaluation_batches(dataset: Dataset, split: str, preprocessing: Preprocessin
     return Batches(samples, preprocessing, evaluation_batch_size(train), seed=train.seed)
 
 
-def evaluate(  # noqa: PLR0917 - its two callers hold each of these under the same name
-    network: nn.Module, batches: Batches, dataset: Dataset, train: TrainSpec, loss: Loss, device: torch.device
-) -> dict[str, float]:
+def evaluate(network: nn.Module, batches: Batches, objective: Objective) -> dict[str, float]:
     """Loss and metrics over all samples of a split.
 
     Args:
         network: called in eval mode, and left in the mode it was in.
-        batches: of the split, in order.
-        dataset: tells the number of classes or values.
-        train: tells the metrics.
-        loss: the training's.
-        device: where network and batches are.
+        batches: of the split, in order, on the network's device.
+        objective: the training's.
 
     Returns:
-        `loss` and each metric by its name.
+        `loss` and each metric by its name, as `TrainSpec.measured` has it; of several outputs also each `OUTPUT/loss`.
     """
-    metrics = build_metrics(
-        train.metrics, train.loss, num_classes=dataset.facts.num_classes, num_targets=dataset.facts.num_targets, device=device
-    )
-    total = torch.zeros((), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
-    weight = torch.zeros_like(total)
+    tally = objective.tally()
     was_training = network.training
     network.eval()
     with torch.inference_mode():
         for batch in batches.in_order():
-            outputs = network(batch.inputs)
-            share = loss.weight(batch.targets)
-            total += loss(outputs, batch.targets) * share
-            weight += share
-            for metric in metrics:
-                metric.update(outputs, batch.targets)
+            tally.update(network(batch.inputs), batch.targets)
     network.train(was_training)
-    return {"loss": float(total / weight), **{metric.name: metric.value() for metric in metrics}}
+    return tally.figures()

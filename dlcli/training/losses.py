@@ -14,19 +14,21 @@ from dlcli.config import losses as specs
 class Loss(ABC):
     """What is made small.
 
-    Called with the network's outputs and the targets of one batch it gives the mean, a tensor of no axes.
+    Called with the network's outputs and the targets of one batch it gives the mean over samples, and over steps where
+    there is an answer for each, as a tensor of no axes.
     """
 
     @abstractmethod
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor: ...
 
     def weight(self, targets: Tensor) -> float | Tensor:
-        """What the mean was divided by, in samples: batches are put together by it."""
-        return float(len(targets))
+        """What the mean was divided by, in samples or their steps: batches are put together by it."""
+        is_one_number = targets.ndim == 1 or not targets.is_floating_point()
+        return float(targets.numel() if is_one_number else targets.shape[:-1].numel())
 
 
 class CrossEntropyLoss(Loss):
-    """Scores (batch, classes) and classes (batch,)."""
+    """Scores (batch, classes) and classes (batch,), or for each step (batch, time, classes) and (batch, time)."""
 
     def __init__(self, spec: specs.CrossEntropy, device: torch.device) -> None:
         self._smoothing = spec.label_smoothing
@@ -34,14 +36,18 @@ class CrossEntropyLoss(Loss):
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         weights = self._class_weights.to(outputs.dtype) if self._class_weights is not None else None
-        return functional.cross_entropy(outputs, targets, weights, label_smoothing=self._smoothing)
+        scores, classes = outputs.flatten(0, -2), targets.flatten()
+        return functional.cross_entropy(scores, classes, weights, label_smoothing=self._smoothing)
 
     def weight(self, targets: Tensor) -> float | Tensor:
         return super().weight(targets) if self._class_weights is None else self._class_weights[targets].sum()
 
 
 class BinaryCrossEntropyLoss(Loss):
-    """Scores (batch, labels) and yes-or-no labels (batch, labels) or, for one label, (batch,)."""
+    """Scores (batch, labels) and yes-or-no labels (batch, labels) or, for one label, (batch,).
+
+    For each step (batch, time, labels) or, for one label, (batch, time).
+    """
 
     def __init__(self, spec: specs.BinaryCrossEntropy, device: torch.device) -> None:
         self._pos_weight = torch.tensor(spec.pos_weight, device=device) if spec.pos_weight is not None else None
@@ -52,7 +58,7 @@ class BinaryCrossEntropyLoss(Loss):
 
 
 class RegressionLoss(Loss):
-    """Values (batch, targets) on both sides."""
+    """Values (batch, targets), or for each step (batch, time, targets), on both sides."""
 
     def __init__(self, spec: specs.MeanSquaredError | specs.L1 | specs.Huber) -> None:
         self._spec = spec

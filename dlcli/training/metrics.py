@@ -9,12 +9,17 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from dlcli.config.facts import Target
 from dlcli.config.losses import BinaryCrossEntropy, LossSpec
 from dlcli.config.metrics import F1, Accuracy, MetricSpec, Precision, Recall, TopK
 
 
 class Metric(ABC):
-    """A number about all samples of a split, gathered batch by batch."""
+    """A number about all samples of a split, gathered batch by batch.
+
+    Where there is an answer for each step, outputs and targets have the axis (time) after that of the batch, and the number
+    is about all steps.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -42,8 +47,8 @@ class ClassMetric(Metric):
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
         classes = len(self._confusion)
-        cells = targets * (classes + 1) + outputs.argmax(dim=1).clamp(max=classes)
-        self._confusion += torch.bincount(cells, minlength=self._confusion.numel()).reshape(classes, classes + 1)
+        cells = targets * (classes + 1) + outputs.argmax(dim=-1).clamp(max=classes)
+        self._confusion += torch.bincount(cells.flatten(), minlength=self._confusion.numel()).reshape(classes, classes + 1)
 
     def value(self) -> float:
         confusion = self._confusion.cpu()
@@ -65,7 +70,8 @@ class LabelMetric(Metric):
         self._count = 0
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
-        called, actual = outputs > 0, targets.reshape(outputs.shape) > 0.5
+        called = outputs.flatten(0, -2) > 0
+        actual = targets.reshape(called.shape) > 0.5
         self._hits += (called & actual).sum(dim=0)
         self._called += called.sum(dim=0)
         self._of_it += actual.sum(dim=0)
@@ -89,9 +95,9 @@ class TopKMetric(Metric):
         self._count = 0
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
-        best = outputs.topk(self._k, dim=1).indices
-        self._hits += (best == targets[:, None]).any(dim=1).sum()
-        self._count += len(targets)
+        best = outputs.topk(self._k, dim=-1).indices
+        self._hits += (best == targets[..., None]).any(dim=-1).sum()
+        self._count += targets.numel()
 
     def value(self) -> float:
         return int(self._hits) / self._count
@@ -107,10 +113,11 @@ class ErrorMetric(Metric):
         self._count = 0
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
-        errors, values = (outputs - targets).to(self._mean.dtype), targets.to(self._mean.dtype)
+        values = targets.flatten(0, -2).to(self._mean.dtype)
+        errors = (outputs - targets).flatten(0, -2).to(self._mean.dtype)
         self._absolute += errors.abs().sum(dim=0)
         self._squared += errors.square().sum(dim=0)
-        self._merge(values.mean(dim=0), (values - values.mean(dim=0)).square().sum(dim=0), len(targets))
+        self._merge(values.mean(dim=0), (values - values.mean(dim=0)).square().sum(dim=0), len(values))
 
     def _merge(self, mean: Tensor, spread: Tensor, count: int) -> None:
         """Puts two means and sums of squares together without losing digits (Chan et al., 1979)."""
@@ -158,32 +165,24 @@ def _score(spec: MetricSpec, hits: Tensor, called: Tensor, of_it: Tensor) -> Ten
     return torch.where(below > 0, hits / below, 0.0)
 
 
-def build_metrics(
-    metrics: Iterable[MetricSpec],
-    loss: LossSpec,
-    *,
-    num_classes: int | None,
-    num_targets: int | None,
-    device: torch.device,
-) -> list[Metric]:
+def build_metrics(metrics: Iterable[MetricSpec], loss: LossSpec, target: Target, device: torch.device) -> list[Metric]:
     """The metrics that a config asks for, empty.
 
     Args:
         metrics: which.
         loss: tells whether classes, yes-or-no labels or values are judged.
-        num_classes: of the data, where it has classes.
-        num_targets: of the data, where it has values.
+        target: what outputs are compared with.
         device: where the outputs are.
     """
     built: list[Metric] = []
     for spec in metrics:
         if spec.judges == "values":
-            built.append(ErrorMetric(spec, num_targets or 1, device))
+            built.append(ErrorMetric(spec, target.num_targets or 1, device))
         elif isinstance(loss, BinaryCrossEntropy):
-            built.append(LabelMetric(spec, num_targets or 1, device))
+            built.append(LabelMetric(spec, target.num_targets or 1, device))
         elif isinstance(spec, TopK):
             built.append(TopKMetric(spec, device))
         else:
-            assert num_classes is not None
-            built.append(ClassMetric(spec, num_classes, device))
+            assert target.num_classes is not None
+            built.append(ClassMetric(spec, target.num_classes, device))
     return built

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,7 @@ from dlcli.runtime.seed import random_state, restore_random_state
 from dlcli.training.averaging import WeightAverage
 from dlcli.training.checkpoint import Checkpoint, save_checkpoint
 from dlcli.training.evaluation import evaluate, evaluation_batches
-from dlcli.training.losses import build_loss
+from dlcli.training.objectives import build_objective
 from dlcli.training.optimisers import build_optimisers
 from dlcli.training.progress import Progress
 from dlcli.training.schedules import Schedule
@@ -41,10 +41,18 @@ class Trainer:
         preprocessing: from samples to the network's input.
         spec: the config's `train`.
         device: where everything is.
+        outputs: the names of the network's outputs.
     """
 
     def __init__(
-        self, network: nn.Module, dataset: Dataset, preprocessing: Preprocessing, spec: TrainSpec, device: torch.device
+        self,
+        network: nn.Module,
+        dataset: Dataset,
+        preprocessing: Preprocessing,
+        spec: TrainSpec,
+        device: torch.device,
+        *,
+        outputs: Sequence[str],
     ) -> None:
         self.network = network
         self.dataset = dataset
@@ -54,7 +62,7 @@ class Trainer:
         self.batches = Batches(dataset.train, preprocessing, spec.batch_size, seed=spec.seed, repeat=dataset.spec.repeat)
         self.steps_per_epoch = math.ceil(len(self.batches) / spec.accumulate)
         total_steps = min(spec.epochs * self.steps_per_epoch, spec.max_steps or math.inf)
-        self._loss = build_loss(spec.loss, device)
+        self._objective = build_objective(spec, dataset.facts, outputs, device)
         self._optimisers = build_optimisers(spec.optimizer, network)
         self._schedule = Schedule(spec.schedule, spec.optimizer.lr, self.steps_per_epoch, int(total_steps))
         self._average = WeightAverage(network, spec.ema.decay) if spec.ema else None
@@ -116,13 +124,12 @@ class Trainer:
 
     def _backward(self, group: list[Batch]) -> Tensor:
         if len(group) == 1:
-            loss = self._loss(self.network(group[0].inputs), group[0].targets)
+            loss = self._objective(self.network(group[0].inputs), group[0].targets)
             loss.backward()
             return loss.detach()
-        weights = [self._loss.weight(batch.targets) for batch in group]
-        total, shares = sum(weights), []
-        for batch, weight in zip(group, weights, strict=True):
-            share = self._loss(self.network(batch.inputs), batch.targets) * (weight / total)
+        loss_of_batch, shares = self._objective.in_group([batch.targets for batch in group]), []
+        for batch in group:
+            share = loss_of_batch(self.network(batch.inputs), batch.targets)
             share.backward()
             shares.append(share.detach())
         return torch.stack(shares).sum()
@@ -165,7 +172,7 @@ class Trainer:
     def evaluate(self, split: str) -> dict[str, float]:
         """Loss and metrics of the judged network on a split that is there."""
         batches = evaluation_batches(self.dataset, split, self._preprocessing, self.spec)
-        return evaluate(self.judged_network, batches, self.dataset, self.spec, self._loss, self.device)
+        return evaluate(self.judged_network, batches, self._objective)
 
     def end_epoch(self, value: float, loss: float) -> bool:
         """Closes the epoch under way, and the training if that was the last; see `Progress.end_epoch`."""

@@ -114,13 +114,18 @@ def test_an_absent_config_is_refused_with_the_nearest_name(cli: Cli, quick: Path
     _assert_refused(cli("train", "quik.yaml"), 2, "there is no file quik.yaml", "did you mean `quick.yaml`?")
 
 
-def test_a_config_that_comes_with_the_package_is_named(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever installed dlcli without a checkout learns where its configs are."""
+@pytest.mark.parametrize("written", ["configs/cnn.yaml", "configs/zoo/resnet18.yaml", "resnet18.yaml"])
+def test_a_config_that_comes_with_the_package_is_named(
+    written: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever installed dlcli without a checkout learns where its configs are, those of the zoo too."""
     shipped = tmp_path / "package"
-    shipped.mkdir()
-    (shipped / "cnn.yaml").touch()
+    (shipped / "zoo").mkdir(parents=True)
+    paths = {"cnn.yaml": shipped / "cnn.yaml", "resnet18.yaml": shipped / "zoo" / "resnet18.yaml"}
+    for path in paths.values():
+        path.touch()
     monkeypatch.setattr("dlcli.config.compose.SHIPPED_CONFIGS", shipped)
-    _assert_refused(cli("train", "configs/cnn.yaml"), 2, str(shipped / "cnn.yaml"))
+    _assert_refused(cli("train", written), 2, str(paths[Path(written).name]))
 
 
 def test_an_absent_data_folder_is_refused(cli: Cli, quick: Path) -> None:

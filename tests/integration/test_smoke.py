@@ -14,13 +14,24 @@ from dlcli.training.trainer import Trainer
 from tests.integration.conftest import CONFIGS, Cli
 
 
+LARGE = CONFIGS / "zoo" / "vgg11.yaml"  # half a gigabyte for each checkpoint
+
+
 def test_every_shipped_config_passes(cli: Cli, no_download: None) -> None:
     """Trained, saved, read back and judged to the last digit; nothing is kept."""
-    configs = sorted(CONFIGS.glob("*.yaml"))
+    configs = sorted(set(CONFIGS.rglob("*.yaml")) - {LARGE})
     outcome = cli("smoke", *configs, "--json")
     assert outcome.code == 0, outcome.err
     assert [result["ok"] for result in outcome.json["configs"]] == [True] * len(configs)
     assert not Path("runs").exists()
+
+
+@pytest.mark.slow
+def test_a_config_of_many_parameters_passes(cli: Cli, no_download: None) -> None:
+    """The same with the 133 million of VGG-11."""
+    outcome = cli("smoke", LARGE, "--json")
+    assert outcome.code == 0, outcome.err
+    assert [result["parameters"] for result in outcome.json["configs"]] == [132_863_336]
 
 
 def test_an_interruption_ends_all_of_it(cli: Cli, quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:

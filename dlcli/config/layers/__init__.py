@@ -11,11 +11,11 @@ from dlcli.config.layers import (
     dense,
     dropout,
     join,
+    nesting,
     normalisation,
     pooling,
     recurrent,
     reshaping,
-    time_distributed,
 )
 from dlcli.config.layers.base import LayerSpec
 from dlcli.config.spec import table
@@ -55,6 +55,7 @@ LAYERS: Final[Mapping[str, type[LayerSpec]]] = table(
     reshaping.Reshape,
     reshaping.Permute,
     activation.Relu,
+    activation.Relu6,
     activation.LeakyRelu,
     activation.Prelu,
     activation.Elu,
@@ -71,8 +72,12 @@ LAYERS: Final[Mapping[str, type[LayerSpec]]] = table(
     recurrent.Rnn,
     recurrent.Lstm,
     recurrent.Gru,
-    time_distributed.TimeDistributed,
+    nesting.Sequential,
+    nesting.TimeDistributed,
+    nesting.Share,
     join.Add,
     join.Multiply,
+    join.Subtract,
+    join.Maximum,
     join.Concat,
 )

@@ -15,6 +15,12 @@ class Relu(ElementwiseSpec):
     kind: ClassVar[str] = "relu"
 
 
+class Relu6(ElementwiseSpec):
+    """min(6, max(0, x)) (Krizhevsky, 2010)."""
+
+    kind: ClassVar[str] = "relu6"
+
+
 class LeakyRelu(ElementwiseSpec):
     """x where positive, `negative_slope` x elsewhere."""
 

@@ -6,15 +6,17 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
-from dlcli.config.shapes import Shape, ShapeError
+from dlcli.config.layers.windows import Window
+from dlcli.config.shapes import Shape, ShapeError, channels_of, holds_tokens
 from dlcli.config.spec import Spec
+from dlcli.config.values import PositiveInt
 
 
 def _names(value: Any) -> Any:
     return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_names), Field(min_length=1)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names, json_schema_input_type=str | tuple[str, ...]), Field(min_length=1)]
 
 ANY_NUMBERS: tuple[str, ...] = ()
 """For `accepts`: every layout but tokens."""
@@ -32,6 +34,8 @@ class LayerSpec(Spec):
     """A letter, then letters, digits and `_`: other layers' `from:` refers to it, and the weights are saved under it."""
     from_: Names | None = Field(None, alias="from")
     """The layer whose output is the input; without it, the entry above."""
+    repeat: PositiveInt = 1
+    """How many such layers follow one another, each with weights of its own; a name gets a number behind it."""
 
     def output_shape(self, *inputs: Any, **_: Any) -> Shape:
         """The shape that comes out.
@@ -44,6 +48,26 @@ class LayerSpec(Spec):
     def parameter_count(self, *_: Any, **__: Any) -> int:
         """The number of trainable values for an input of this shape."""
         return 0
+
+    def windows(self) -> tuple[Window, ...] | None:
+        """What slides along the window axes of the input, for layers that have such windows."""
+        return None
+
+    def flops(self, *_: Any, **__: Any) -> int:
+        """Floating-point operations of a forward pass of one sample, as torch's FlopCounterMode counts them.
+
+        Two for each multiply-add of a convolution or a matrix product, none for biases and for all other layers.
+
+        Raises:
+            ShapeError: the number of steps differs from sample to sample, and the count with it.
+        """
+        return 0
+
+    def same_weights(self, first: Shape, second: Shape) -> bool:
+        """Whether one set of weights serves inputs of both shapes, as `share` needs it."""
+        if holds_tokens(first):
+            return first == second
+        return first.layout == second.layout and channels_of(first) == channels_of(second)
 
 
 def resolved_axis(kind: str, dim: int, shape: Shape) -> int:

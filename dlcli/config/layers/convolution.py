@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 
 from dlcli.config.initialisation import WithInit
 from dlcli.config.layers.base import LayerSpec
-from dlcli.config.layers.windows import checked, conv_size, transposed_size
-from dlcli.config.shapes import Shape, ShapeError, channels_of, window_sizes, with_channels
+from dlcli.config.layers.windows import Window, checked, conv_size, same_size, transposed_size, windows_of
+from dlcli.config.shapes import Shape, ShapeError, Size, channels_of, num_values, window_sizes, with_channels
 from dlcli.config.values import (
     Padding1d,
     Padding2d,
@@ -38,6 +38,7 @@ class _Convolution(WithInit, LayerSpec):
     kernel_size: tuple[int, ...]
     stride: tuple[int, ...]
     padding: str | tuple[int, ...]
+    """Zeros on each side; `same` pads so that only the stride makes the output smaller; `valid` is 0."""
     dilation: tuple[int, ...]
     groups: PositiveInt = 1
     """Divides the channels into groups that don't see each other."""
@@ -46,18 +47,13 @@ class _Convolution(WithInit, LayerSpec):
 
     def output_shape(self, shape: Shape) -> Shape:
         _check_groups(self.kind, shape, self.out_channels, self.groups)
-        sizes = window_sizes(shape)
+        before, after = self.padding_of_axes()
+        self._check_padding(shape, after)
         if self.padding == "same":
-            if max(self.stride) > 1:
-                message = f"`{self.kind}` can't have padding 'same' with a stride of {max(self.stride)}"
-                raise ShapeError(message, help="write the padding as a number")
-            pads = tuple(dilation * (kernel - 1) for dilation, kernel in zip(self.dilation, self.kernel_size, strict=True))
-            self._check_padding(shape, tuple(pad - pad // 2 for pad in pads))
+            sizes = [same_size(size, stride) for size, stride in zip(window_sizes(shape), self.stride, strict=True)]
             return with_channels(shape, self.out_channels, sizes)
-        padding = self._padding()
-        self._check_padding(shape, padding)
-        axes = zip(sizes, self.kernel_size, self.stride, padding, self.dilation, strict=True)
-        reach = tuple(d * (k - 1) + 1 - 2 * p for d, k, p in zip(self.dilation, self.kernel_size, padding, strict=True))
+        axes = zip(window_sizes(shape), self.kernel_size, self.stride, before, self.dilation, strict=True)
+        reach = tuple(d * (k - 1) + 1 - 2 * p for d, k, p in zip(self.dilation, self.kernel_size, before, strict=True))
         outputs = checked(self.kind, shape, (conv_size(*axis) for axis in axes), reach)
         return with_channels(shape, self.out_channels, outputs)
 
@@ -65,8 +61,23 @@ class _Convolution(WithInit, LayerSpec):
         weights = channels_of(shape) // self.groups * prod(self.kernel_size) * self.out_channels
         return weights + (self.out_channels if self.bias else 0)
 
-    def _padding(self) -> tuple[int, ...]:
-        return (0,) * len(self.kernel_size) if isinstance(self.padding, str) else self.padding
+    def windows(self) -> tuple[Window, ...]:
+        return windows_of(self.kernel_size, self.stride, self.dilation)
+
+    def flops(self, shape: Shape) -> int:
+        return 2 * num_values(self.output_shape(shape)) * channels_of(shape) // self.groups * prod(self.kernel_size)
+
+    def padding_of_axes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """What is padded before and behind each axis.
+
+        'same' pads dilation * (kernel_size - 1) values in all, the larger half behind, whatever the stride: the output has
+        ceil(size / stride) values, and with a stride of 1 it is torch's 'same'.
+        """
+        if self.padding == "same":
+            pads = [dilation * (kernel - 1) for dilation, kernel in zip(self.dilation, self.kernel_size, strict=True)]
+            return tuple(pad // 2 for pad in pads), tuple(pad - pad // 2 for pad in pads)
+        padding = (0,) * len(self.kernel_size) if isinstance(self.padding, str) else self.padding
+        return padding, padding
 
     def _check_padding(self, shape: Shape, padding: Sequence[int]) -> None:
         """What is reflected or wrapped around must be there."""
@@ -74,7 +85,7 @@ class _Convolution(WithInit, LayerSpec):
         if room is None:
             return
         for pad, size in zip(padding, window_sizes(shape), strict=True):
-            if pad > size + room:
+            if isinstance(size, int) and pad > size + room:
                 raise ShapeError(f"`{self.kind}` can't pad {pad} by '{self.padding_mode}': its input is {shape}")
 
 
@@ -131,19 +142,25 @@ class _TransposedConvolution(WithInit, LayerSpec):
     def output_shape(self, shape: Shape) -> Shape:
         _check_groups(self.kind, shape, self.out_channels, self.groups)
         axes = zip(window_sizes(shape), self.kernel_size, self.stride, self.padding, strict=True)
-        outputs = []
+        outputs: list[Size] = []
         for axis, extra, stride, dilation in zip(axes, self.output_padding, self.stride, self.dilation, strict=True):
             if extra >= max(stride, dilation):
                 message = f"`output_padding` of `{self.kind}` is {extra}, and must be less than its stride or dilation"
                 raise ShapeError(message)
             outputs.append(transposed_size(*axis, output_padding=extra, dilation=dilation))
-        if min(outputs) < 1:
+        if any(isinstance(size, int) and size < 1 for size in outputs):
             raise ShapeError(f"the padding of `{self.kind}` leaves nothing of its input, {shape}")
         return with_channels(shape, self.out_channels, outputs)
 
     def parameter_count(self, shape: Shape) -> int:
         weights = channels_of(shape) * prod(self.kernel_size) * self.out_channels // self.groups
         return weights + (self.out_channels if self.bias else 0)
+
+    def windows(self) -> tuple[Window, ...]:
+        return windows_of(self.kernel_size, self.stride, self.dilation, transposed=True)
+
+    def flops(self, shape: Shape) -> int:
+        return 2 * num_values(shape) * self.out_channels // self.groups * prod(self.kernel_size)
 
 
 class ConvTranspose1d(_TransposedConvolution):

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from dlcli.config.initialisation import WithInit
 from dlcli.config.layers.base import LayerSpec
-from dlcli.config.shapes import Sequence, Shape, ShapeError, Token, Vector, channels_of, token_of
+from dlcli.config.shapes import Sequence, Shape, ShapeError, Token, Vector, channels_of, num_values, token_of
 from dlcli.config.values import PositiveFloat, PositiveInt
 
 
@@ -27,6 +27,9 @@ class Linear(WithInit, LayerSpec):
 
     def parameter_count(self, shape: Shape) -> int:
         return (channels_of(shape) + self.bias) * self.out_features
+
+    def flops(self, shape: Shape) -> int:
+        return 2 * num_values(self.output_shape(shape)) * channels_of(shape)
 
 
 class Embedding(LayerSpec):

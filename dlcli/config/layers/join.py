@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from dlcli.config.layers.base import LayerSpec, Names, resolved_axis
-from dlcli.config.shapes import Image, Sequence, Shape, ShapeError, Vector, channel_axis, from_sizes
+from dlcli.config.shapes import Sequence, Shape, ShapeError, channel_axis, fixed_sizes
 
 AtLeastTwoNames = Annotated[Names, Field(min_length=2)]
 
 
 class _Join(LayerSpec):
+    """A layer that reads several others."""
+
     main: ClassVar[str] = "from"
     joins: ClassVar[bool] = True
 
@@ -41,6 +43,21 @@ class Multiply(_Elementwise):
     kind: ClassVar[str] = "multiply"
 
 
+class Subtract(_Elementwise):
+    """The first input less the second."""
+
+    kind: ClassVar[str] = "subtract"
+
+    from_: Annotated[Names, Field(min_length=2, max_length=2)] = Field(alias="from")
+    """The names of two layers."""
+
+
+class Maximum(_Elementwise):
+    """The largest of the inputs, value by value."""
+
+    kind: ClassVar[str] = "maximum"
+
+
 class Concat(_Join):
     """The inputs side by side."""
 
@@ -58,6 +75,8 @@ class Concat(_Join):
         axes = list(zip(*(shape.sizes for shape in shapes), strict=True))
         if any(len(set(sizes)) > 1 for axis, sizes in enumerate(axes, start=1) if axis != dim):
             raise ShapeError(f"`concat` along axis {dim} needs all other sizes equal: {names}")
+        if dim == 1 and isinstance(first, Sequence):
+            return Sequence(sum(fixed_sizes(shape)[0] for shape in shapes), first.item)
         joined = [sum(sizes) if axis == dim else sizes[0] for axis, sizes in enumerate(axes, start=1)]
         return _same_kind(first, joined)
 
@@ -66,7 +85,6 @@ class Concat(_Join):
         return channel_axis(shape) if self.dim is None else resolved_axis(self.kind, self.dim, shape)
 
 
-def _same_kind(shape: Shape, sizes: list[int]) -> Shape:
-    if isinstance(shape, Sequence) and not isinstance(shape.item, Vector | Image):
-        return Sequence(sizes[0], _same_kind(shape.item, sizes[1:]))
-    return from_sizes(sizes, "clip" if shape.layout == "clip" else None)
+def _same_kind(shape: Shape, sizes: list[Any]) -> Shape:
+    """The shape with other sizes."""
+    return Sequence(sizes[0], _same_kind(shape.item, sizes[1:])) if isinstance(shape, Sequence) else type(shape)(*sizes)

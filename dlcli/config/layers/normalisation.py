@@ -54,8 +54,14 @@ class LayerNorm(ElementwiseSpec):
     """Whether a shift is learnt too."""
 
     def parameter_count(self, shape: Shape) -> int:
-        normalised = shape.item if isinstance(shape, Sequence) else shape
-        return num_values(normalised) * (1 + self.bias) if self.elementwise_affine else 0
+        return num_values(self.normalised(shape)) * (1 + self.bias) if self.elementwise_affine else 0
+
+    def same_weights(self, first: Shape, second: Shape) -> bool:
+        return first.layout == second.layout and self.normalised(first) == self.normalised(second)
+
+    def normalised(self, shape: Shape) -> Shape:
+        """What is brought to mean 0: the sample, or each step of it."""
+        return shape.item if isinstance(shape, Sequence) else shape
 
 
 class GroupNorm(ElementwiseSpec):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from dlcli.config.layers.base import LayerSpec
-from dlcli.config.layers.windows import checked, conv_size
-from dlcli.config.shapes import Shape, ShapeError, Vector, channels_of, window_sizes, with_channels
+from dlcli.config.layers.windows import Window, checked, conv_size, windows_of
+from dlcli.config.shapes import Shape, ShapeError, Time, Vector, channels_of, fixed_sizes, window_sizes, with_channels
 from dlcli.config.values import Pair, PairOrZero, Single, SingleOrZero, Triple, TripleOrZero
 
 _SERIES = ("series",)
@@ -27,6 +27,9 @@ class _Pool(LayerSpec):
 
     def _dilation(self) -> tuple[int, ...]:
         return (1,) * len(self.kernel_size)
+
+    def windows(self) -> tuple[Window, ...]:
+        return windows_of(self.kernel_size, self.stride or self.kernel_size, self._dilation())
 
     def output_shape(self, shape: Shape) -> Shape:
         for pad, kernel in zip(self.padding, self.kernel_size, strict=True):
@@ -50,6 +53,8 @@ class _MaxPool(_Pool):
         output = super().output_shape(shape)
         axes = zip(window_sizes(shape), window_sizes(output), self.stride or self.kernel_size, strict=True)
         for (size, count, stride), padding, dilation in zip(axes, self.padding, self.dilation, strict=True):
+            if isinstance(size, Time) or isinstance(count, Time):
+                continue
             starts = range(-padding, 0, stride)[:count]
             if any(start % dilation >= size for start in starts):  # torch's backward would write outside the tensor
                 message = f"a window of `{self.kind}` meets nothing but padding: its dilation is {dilation}, its input is {shape}"
@@ -131,7 +136,7 @@ class AvgPool3d(_AvgPool):
     padding: TripleOrZero = (0, 0, 0)
 
     def output_shape(self, shape: Shape) -> Shape:
-        if any(size < kernel for size, kernel in zip(window_sizes(shape), self.kernel_size, strict=True)):
+        if any(size < kernel for size, kernel in zip(fixed_sizes(shape)[1:], self.kernel_size, strict=True)):
             raise ShapeError(f"the window of `{self.kind}` is larger than its input without padding, {shape}")
         return super().output_shape(shape)
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from dlcli.config.initialisation import WithInit
 from dlcli.config.layers.base import LayerSpec
-from dlcli.config.shapes import Sequence, Shape, Vector, channels_of
+from dlcli.config.shapes import Sequence, Shape, Vector, channels_of, fixed_sizes
 from dlcli.config.values import FiniteFloat, Fraction, PositiveInt
 
 
@@ -44,10 +44,17 @@ class _Recurrent(WithInit, LayerSpec):
         return 2 if self.bidirectional else 1
 
     def parameter_count(self, sequence: Shape) -> int:
+        biases = 2 * self.hidden_size * self.gates * self.num_directions * self.num_layers
+        return self._weight_count(sequence) + (biases if self.bias else 0)
+
+    def flops(self, sequence: Shape) -> int:
+        return 2 * fixed_sizes(sequence)[0] * self._weight_count(sequence)
+
+    def _weight_count(self, sequence: Shape) -> int:
+        """The values of the matrices, each of which every step is multiplied by."""
         features, total = channels_of(sequence), 0
         for _ in range(self.num_layers):
-            weights = features + self.hidden_size + (2 if self.bias else 0)
-            total += weights * self.hidden_size * self.gates * self.num_directions
+            total += (features + self.hidden_size) * self.hidden_size * self.gates * self.num_directions
             features = self.hidden_size * self.num_directions
         return total
 

@@ -6,7 +6,7 @@ from math import prod
 from typing import ClassVar, Literal
 
 from dlcli.config.layers.base import LayerSpec
-from dlcli.config.shapes import Sequence, Shape, ShapeError, from_sizes, num_values
+from dlcli.config.shapes import Sequence, Shape, ShapeError, fixed_sizes, from_sizes, num_values
 from dlcli.config.values import Ints
 
 NewLayout = Literal["vector", "series", "image", "volume", "clip"]
@@ -37,7 +37,7 @@ def _flattened(shape: Shape, start: int, end: int) -> Shape:
         return shape
     if isinstance(shape, Sequence) and start > 1:
         return Sequence(shape.time, _flattened(shape.item, start - 1, end - 1))
-    sizes = shape.sizes
+    sizes = fixed_sizes(shape)
     return from_sizes((*sizes[: start - 1], prod(sizes[start - 1 : end]), *sizes[end:]))
 
 
@@ -54,6 +54,9 @@ class Reshape(LayerSpec):
 
     def output_shape(self, shape: Shape) -> Shape:
         return from_sizes(self.resolved_sizes(shape), self.layout)
+
+    def same_weights(self, first: Shape, second: Shape) -> bool:
+        return first == second
 
     def resolved_sizes(self, shape: Shape) -> tuple[int, ...]:
         """The sizes with -1 replaced."""
@@ -85,4 +88,4 @@ class Permute(LayerSpec):
             order = ", ".join(str(axis) for axis in range(1, axes))
             message = f"`permute` {list(self.dims)} is no order of the axes of its input, {shape}"
             raise ShapeError(message, help=f"0 first (the batch), then {order} in the order you want")
-        return from_sizes([shape.sizes[dim - 1] for dim in self.dims[1:]], self.layout)
+        return from_sizes([fixed_sizes(shape)[dim - 1] for dim in self.dims[1:]], self.layout)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from dlcli.config.data import ImageFolder
-from dlcli.config.facts import DataFacts
+from dlcli.config.facts import TARGET, DataFacts, Target
 from dlcli.config.shapes import Image as ImageShape
 from dlcli.data import pictures
 from dlcli.data.directories import Directories
@@ -51,7 +51,7 @@ def facts(spec: ImageFolder, directories: Directories) -> DataFacts:
     """
     folder = _scanned(spec, directories)
     shape = _first_picture(spec, folder)
-    return DataFacts(spec.viewed(shape), num_classes=len(folder.classes))
+    return DataFacts(spec.viewed(shape), {TARGET: Target(num_classes=len(folder.classes))})
 
 
 def read(spec: ImageFolder, directories: Directories, _: bool) -> RawData:

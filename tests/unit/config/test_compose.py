@@ -322,3 +322,48 @@ def test_overrides_come_after_everything_that_is_extended(tmp_path: Path) -> Non
     write(tmp_path / "base.yaml", "train: {epochs: 1}\n")
     config = write(tmp_path / "config.yaml", "extends: base.yaml\ntrain: {epochs: 2}\n")
     assert _composed(config, "train.epochs=3") == {"train": {"epochs": 3}}
+
+
+def _layers(tmp_path: Path, override: str) -> Any:
+    text = "data: digits\nmodel: {layers: [conv2d: {out_channels: 4, kernel_size: 3}, relu, dropout: 0.5, relu, flatten, linear: 10]}\n"
+    return _composed(write(tmp_path / "a.yaml", text + "train: {epochs: 3, seed: 1}\n"), override)
+
+
+@pytest.mark.parametrize(
+    ("override", "path", "expected"),
+    [
+        ("~train.seed", ("train",), {"epochs": 3}),
+        ("~model.layers.dropout", ("model", "layers", 2), "relu"),
+        ("~model.layers.2", ("model", "layers", 2), "relu"),
+        ("~model.layers.conv2d.kernel_size", ("model", "layers", 0), {"conv2d": {"out_channels": 4}}),
+        ("~model.layers.relu_2", ("model", "layers", 3), "flatten"),
+        ("model.layers.dropout.p=0.1", ("model", "layers", 2), {"dropout": {"p": 0.1}}),
+        ("model.layers.conv2d.out_channels=8", ("model", "layers", 0, "conv2d", "out_channels"), 8),
+        ("model.layers.linear=12", ("model", "layers", 5), 12),
+    ],
+)
+def test_set_reaches_layers_by_type_and_takes_away(
+    tmp_path: Path, override: str, path: tuple[int | str, ...], expected: object
+) -> None:
+    """A layer by its type where it is the only one, else with its number; `~` removes a key or an entry."""
+    found = _layers(tmp_path, override)
+    for step in path:
+        found = found[step]
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("override", "code"),
+    [
+        ("~train.sed", "unknown-name"),
+        ("~model.layers.relu", "unknown-name"),
+        ("~model.layers.9", "unknown-name"),
+        ("~data.x", "unknown-name"),
+    ],
+)
+def test_what_is_not_there_can_not_be_taken_away(tmp_path: Path, override: str, code: str) -> None:
+    """The place is the override's, with the nearest name."""
+    with pytest.raises(ConfigError) as caught:
+        _layers(tmp_path, override)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.place.source.name, found.place.column) == (code, f"--set {override}", 1)

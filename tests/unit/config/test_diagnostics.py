@@ -51,9 +51,10 @@ def test_a_wrong_shape_is_shown_as_the_design_says(tmp_path: Path, monkeypatch: 
 
 
 def test_as_json_a_mistake_has_the_fields_of_the_contract() -> None:
-    """Scripts get severity, code, file, line, column, message and help."""
+    """Scripts get severity, code, file, line, column, message and help, and the other places."""
     place = Place(Source("a.yaml", "x: 1\n"), 1, 4)
-    assert Diagnostic("range", "too small", place, help="more").as_json() == {
+    related = (("from here", Place(Source("b.yaml", "y"), 2, 3)),)
+    assert Diagnostic("range", "too small", place, help="more", related=related).as_json() == {
         "severity": "error",
         "code": "range",
         "file": "a.yaml",
@@ -61,6 +62,7 @@ def test_as_json_a_mistake_has_the_fields_of_the_contract() -> None:
         "column": 4,
         "message": "too small",
         "help": "more",
+        "related": [{"message": "from here", "file": "b.yaml", "line": 2, "column": 3}],
     }
 
 

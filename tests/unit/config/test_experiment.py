@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from dlcli.config import compose, experiment, tree
 from dlcli.config.diagnostics import ConfigError
-from dlcli.config.experiment import as_yaml
 from dlcli.config.facts import DataFacts
 from dlcli.config.shapes import Image, Sequence, Token, Vector
+from dlcli.config.yaml_output import as_yaml
 from dlcli.errors import DataError
 from tests.unit.config.configs import PROFILE, facts_of, load, mistakes, parse, places, write
 
@@ -51,7 +51,7 @@ def test_everything_left_out_has_its_default() -> None:
         ("data: digit\nmodel: {layers: [relu]}\n", [(1, 7, "unknown-name")]),
         ("data: null\nmodel: {layers: [relu]}\n", [(1, 7, "type")]),
         (SMALL + "vars: [1]\n", [(3, 7, "type")]),
-        (SMALL + "vars: {a: [1]}\n", [(3, 11, "type")]),
+        (SMALL + "vars: {a: {b: 1}}\n", [(3, 11, "type")]),
         (SMALL + "vars: {a: '${vars.b}', b: 1}\n", [(3, 11, "unknown-name")]),
         (SMALL + "vars: {a: '${data.num_classes}'}\n", [(3, 11, "unknown-name")]),
     ],
@@ -77,10 +77,13 @@ def test_variables_are_for_the_whole_config() -> None:
 @pytest.mark.parametrize(
     ("facts", "names"),
     [
-        (DataFacts(Image(3, 4, 5), num_classes=7), {"num_classes": 7, "channels": 3, "height": 4, "width": 5, "num_features": 3}),
-        (DataFacts(Sequence(9, Vector(4)), num_targets=2), {"num_targets": 2, "time_steps": 9, "num_features": 4}),
-        (DataFacts(Sequence(9, Token(50)), num_classes=2), {"num_classes": 2, "time_steps": 9, "vocabulary_size": 50}),
-        (DataFacts(Vector(6), num_classes=2), {"num_classes": 2, "num_features": 6}),
+        (
+            DataFacts.of(Image(3, 4, 5), num_classes=7),
+            {"num_classes": 7, "channels": 3, "height": 4, "width": 5, "num_features": 3},
+        ),
+        (DataFacts.of(Sequence(9, Vector(4)), num_targets=2), {"num_targets": 2, "time_steps": 9, "num_features": 4}),
+        (DataFacts.of(Sequence(9, Token(50)), num_classes=2), {"num_classes": 2, "time_steps": 9, "vocabulary_size": 50}),
+        (DataFacts.of(Vector(6), num_classes=2), {"num_classes": 2, "num_features": 6}),
     ],
 )
 def test_facts_of_the_data_have_names(facts: DataFacts, names: dict[str, int]) -> None:
@@ -160,11 +163,11 @@ def test_data_is_not_looked_for_while_its_section_has_mistakes() -> None:
         experiment.resolve(_tree(text), looked)
 
 
-CLASSES = DataFacts(Vector(4), num_classes=3)
-VALUES = DataFacts(Vector(4), num_targets=2)
-TWO_CLASSES = DataFacts(Vector(4), num_classes=2)
-STEPS = DataFacts(Sequence(5, Vector(4)), num_classes=3)
-PICTURES = DataFacts(Image(1, 8, 8), num_classes=3)
+CLASSES = DataFacts.of(Vector(4), num_classes=3)
+VALUES = DataFacts.of(Vector(4), num_targets=2)
+TWO_CLASSES = DataFacts.of(Vector(4), num_classes=2)
+STEPS = DataFacts.of(Sequence(5, Vector(4)), num_classes=3)
+PICTURES = DataFacts.of(Image(1, 8, 8), num_classes=3)
 
 
 def _head(layers: str, train: str) -> str:
@@ -353,7 +356,8 @@ def test_the_resolved_config_is_the_same_experiment(text: str, tmp_path: Path) -
     config = write(tmp_path / "config.resolved.yaml", as_yaml(first.resolved()))
     second = experiment.resolve(compose.load(config), facts_of)
     assert second.resolved() == first.resolved()
-    assert (second.data, second.train, second.init, second.facts) == (first.data, first.train, first.init, first.facts)
+    assert (second.data, second.train, second.facts) == (first.data, first.train, first.facts)
+    assert (second.model.init, second.model.limits) == (first.model.init, first.model.limits)
     edges = [[(node.name, node.inputs, node.output_shape) for node in found.graph.nodes] for found in (first, second)]
     assert edges[0] == edges[1]
 

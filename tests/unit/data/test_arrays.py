@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 from dlcli.config.data import Arrays
-from dlcli.config.facts import DataFacts
+from dlcli.config.diagnostics import Report
+from dlcli.config.facts import DataFacts, Target
 from dlcli.config.shapes import Image, Sequence, Token, Vector, Volume
+from dlcli.config.spec import read
 from dlcli.data.directories import Directories
 from dlcli.data.raw import DataUnavailableError, RawData
 from dlcli.data.sources import arrays
 from dlcli.errors import DataError
+from tests.unit.config.configs import parse
 
 CLASSES = np.array([0, 1, 2, 1, 0, 2])
 VALUES = np.linspace(-1, 1, 6)
@@ -120,7 +123,7 @@ def test_whole_numbers_are_classes(save: Saved, answers: np.ndarray) -> None:
     """Of any type, also in one column; their number is one more than the largest of all splits."""
     save(x_train=_counting(6, 5), y_train=answers, x_test=_counting(1, 5), y_test=np.array([4]))
     facts = save.facts()
-    assert (facts.num_classes, facts.num_targets) == (5, None)
+    assert (facts.target.num_classes, facts.target.num_targets) == (5, None)
     targets = save.read().train.targets
     assert targets.dtype == np.int64
     assert targets.tolist() == CLASSES.tolist()
@@ -129,7 +132,7 @@ def test_whole_numbers_are_classes(save: Saved, answers: np.ndarray) -> None:
 def test_yes_and_no_are_two_classes(save: Saved) -> None:
     """True is 1."""
     save(x=_counting(6, 5), y=VALUES > 0)
-    assert save.facts().num_classes == 2
+    assert save.facts().target.num_classes == 2
     assert save.read().train.targets.tolist() == [0, 0, 0, 1, 1, 1]
 
 
@@ -138,7 +141,7 @@ def test_floats_are_values_to_predict(save: Saved, answers: np.ndarray) -> None:
     """(N,) is one value; all as float32 (N, K)."""
     save(x=_counting(6, 5), y=answers)
     facts, targets = save.facts(), save.read().train.targets
-    assert (facts.num_classes, facts.num_targets) == (None, 1 if answers.ndim == 1 else answers.shape[1])
+    assert (facts.target.num_classes, facts.target.num_targets) == (None, 1 if answers.ndim == 1 else answers.shape[1])
     assert targets.dtype == np.float32
     np.testing.assert_allclose(targets, answers.reshape(6, -1), rtol=1e-6)
 
@@ -171,14 +174,14 @@ X = _counting(6, 5)
         ({"x": X, "y": _with(VALUES, (2,), np.nan)}, {}, "row 2 of y in .* holds nan"),
         ({"x": X, "y": _with(VALUES[:, None], (2, 0), np.nan)}, {}, "row 2 of y in .* holds nan"),
         ({"x": X, "y": CLASSES - 1}, {}, "row 0 of y in .* is class -1"),
-        ({"x": X, "y": CLASSES * 100}, {}, "the largest class is 200 in .*, which has only 6 samples"),
+        ({"x": X, "y": CLASSES * 100}, {}, "the largest class is 200 in .*, which has only 6 answers"),
         ({"x": X, "y": np.eye(6, 3, dtype=int)}, {}, r"whole numbers of shape \[6, 3\], expected one class for each row"),
         ({"x": X, "y": np.zeros((6, 2, 2))}, {}, "y in .* has 3 axes"),
         ({"x_train": X, "y_train": CLASSES, "x_test": X, "y_test": VALUES}, {}, "some answers are classes and some are values"),
         (
             {"x_train": X, "y_train": VALUES, "x_test": X, "y_test": np.zeros((6, 2))},
             {},
-            "different numbers of values to predict",
+            r"the answers of a sample differ from split to split in .*: y_train \[1\], y_test \[2\]",
         ),
         (
             {"x_train": X, "y_train": CLASSES, "x_test": X[:, :4], "y_test": CLASSES},
@@ -246,3 +249,146 @@ def test_an_absent_file_is_unavailable(tmp_path: Path) -> None:
     """The error that a fallback answers."""
     with pytest.raises(DataUnavailableError, match="there is no file"):
         arrays.facts(Arrays(path="absent.npz"), Directories((tmp_path,), tmp_path))
+
+
+IMAGES = _counting(6, 9, 8, dtype=np.uint8)
+
+
+def test_several_inputs_and_targets_are_named(save: Saved) -> None:
+    """Each has its own shape and its own kind of answers, in the order of the config; arrays that no name asks for are left."""
+    save(image_train=IMAGES, meta_train=X, digit_train=CLASSES, size_train=VALUES, other=X)
+    fields = {"inputs": ("image", "meta"), "targets": ("size", "digit")}
+    facts = save.facts(**fields)
+    assert list(facts.inputs.items()) == [("image", Image(1, 9, 8)), ("meta", Vector(5))]
+    assert list(facts.targets.items()) == [("size", Target(num_targets=1)), ("digit", Target(num_classes=3))]
+    train = save.read(**fields).train
+    assert isinstance(train.inputs, dict)
+    assert isinstance(train.targets, dict)
+    assert {name: (array.shape, array.dtype) for name, array in train.inputs.items()} == {
+        "image": ((6, 9, 8, 1), np.uint8),
+        "meta": ((6, 5), np.float32),
+    }
+    assert train.targets["digit"].tolist() == CLASSES.tolist()
+    np.testing.assert_allclose(train.targets["size"], VALUES[:, None], rtol=1e-6)
+
+
+def test_named_arrays_have_the_splits_of_x_and_y(save: Saved) -> None:
+    """All three, or none where the names stand alone."""
+    fields = {"inputs": ("a", "b"), "targets": ("c",)}
+    arrays = {"a": X, "b": IMAGES, "c": CLASSES}
+    rows = {"train": 6, "valid": 2, "test": 3}
+    save(**{f"{name}_{split}": array[:count] for name, array in arrays.items() for split, count in rows.items()})
+    data = save.read(**fields)
+    assert [len(data.train), len(data.valid or ()), len(data.test or ())] == [6, 2, 3]
+    data = save(**arrays).read(**fields)
+    assert (len(data.train), data.valid, data.test) == (6, None, None)
+
+
+def test_one_name_is_simply_what_the_array_is_called(save: Saved) -> None:
+    """Arrays come without names where there is one of each, and `layout` and `view` hold."""
+    save(photo=_counting(6, 9, 8), digit=CLASSES)
+    fields = {"inputs": ("photo",), "targets": ("digit",), "layout": "image"}
+    train = save.read(**fields).train
+    assert isinstance(train.inputs, np.ndarray)
+    assert isinstance(train.targets, np.ndarray)
+    assert save.facts(**fields) == DataFacts({"photo": Image(1, 9, 8)}, {"digit": Target(num_classes=3)})
+    assert save.facts(**fields, view="rows").inputs == {"photo": Sequence(9, Vector(8))}
+
+
+def test_several_views_are_inputs_of_their_names(save: Saved) -> None:
+    """The pictures are kept once."""
+    save(x=IMAGES, y=CLASSES)
+    assert save.facts(view=["rows", "image"]).inputs == {"rows": Sequence(9, Vector(8)), "image": Image(1, 9, 8)}
+    assert save.read(view=["rows", "image"]).train.inputs.shape == (6, 9, 8, 1)
+
+
+STEPS = _counting(6, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("named", "fields", "target", "stored"),
+    [
+        ({"x": STEPS, "y": np.arange(24).reshape(6, 4) % 5}, {}, Target(num_classes=5, per_step=True), (6, 4)),
+        ({"x": STEPS, "y": np.zeros((6, 4, 3))}, {}, Target(num_targets=3, per_step=True), (6, 4, 3)),
+        ({"x": STEPS, "y": np.zeros((6, 4))}, {}, Target(num_targets=4), (6, 4)),
+        ({"x": IMAGES, "y": np.ones((6, 9), int)}, {"view": "rows"}, Target(num_classes=2, per_step=True), (6, 9)),
+        (
+            {"x": np.ones((6, 4), int), "y": np.ones((6, 4), int)},
+            {"layout": "tokens"},
+            Target(num_classes=2, per_step=True),
+            (6, 4),
+        ),
+    ],
+)
+def test_each_step_can_have_an_answer(
+    save: Saved, named: dict[str, np.ndarray], fields: dict[str, Any], target: Target, stored: tuple[int, ...]
+) -> None:
+    """Whole numbers (rows, steps) and floats (rows, steps, values), where an input has as many steps."""
+    save(**named)
+    assert save.facts(**fields).target == target
+    targets = save.read(**fields).train.targets
+    assert isinstance(targets, np.ndarray)
+    assert (targets.shape, targets.dtype) == (stored, np.int64 if target.num_classes else np.float32)
+    np.testing.assert_array_equal(targets, named["y"])
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ({"image": IMAGES, "digit": CLASSES}, "has no array meta; there are: image, digit"),
+        ({"image_train": IMAGES, "meta_train": X, "digit": CLASSES}, "has no array digit_train"),
+        ({"image": IMAGES, "meta": X[:5], "digit": CLASSES}, "image has 6 rows and meta 5"),
+        ({"image": IMAGES, "meta": X, "digit": CLASSES[:4]}, "image has 6 rows and digit 4"),
+        ({"image": IMAGES, "meta": X.astype(str), "digit": CLASSES}, "meta in .* holds <U32, expected numbers"),
+        ({"image": IMAGES, "meta": _with(X, (3, 2), np.nan), "digit": CLASSES}, "row 3 of meta in .* holds nan"),
+        (
+            {"image": STEPS, "meta": X, "digit": np.ones((6, 3), int)},
+            "expected one class for each row or for each of its 4 steps",
+        ),
+        ({"image": STEPS, "meta": X, "digit": np.zeros((6, 3, 1))}, r"or for each step \(rows, 4, values\)"),
+        ({"image": STEPS, "meta": X, "digit": -np.ones((6, 4), int)}, "row 0 of digit in .* is class -1"),
+    ],
+)
+def test_named_arrays_that_do_not_fit_are_refused(save: Saved, named: dict[str, Any], words: str) -> None:
+    """The message names the array."""
+    save(**named)
+    with pytest.raises(DataError, match=words) as caught:
+        save.read(inputs=("image", "meta"), targets=("digit",))
+    assert caught.value.help
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{path: a, inputs: [a, b], layout: image}", "`layout` is for a single input, and `inputs` names 2"),
+        ("{path: a, inputs: [a, b], view: rows}", "`view` is for a single input"),
+        ("{path: a, inputs: [a, b], resize: 8}", "`resize` is for a single input"),
+        ("{path: a, inputs: [a, b], augment: [shift]}", "`augment` is for a single input"),
+        ("{path: a, inputs: [a, a]}", "`inputs`: one of them is named twice"),
+        ("{path: a, targets: [a b]}", "`targets`: 'a b' is no name"),
+        ("{path: a, inputs: []}", "`inputs` must have at least 1 entry"),
+        ("{path: a, inputs: [3]}", "`inputs` must be a text, not the number 3"),
+        ("{path: a, inputs: [a, b], normalize: {c: none}}", "`normalize` names 'c', and the inputs are: a, b"),
+        ("{path: a, inputs: [a], normalize: {a: none}}", "`normalize` is by input only where `inputs` names several"),
+        ("{path: a, view: [rows, rows]}", "`view`: name at least one view, and none of them twice"),
+        ("{path: a, view: [row]}", "`view`: the text 'row' is no view"),
+        ("{path: a, view: row}", "`view` must be 'image', 'rows', 'pixels' or 'permuted_pixels', not the text 'row'"),
+    ],
+)
+def test_what_does_not_go_together_is_a_mistake_of_the_config(text: str, words: str) -> None:
+    """One message, which names the field."""
+    report = Report()
+    assert read(parse(text), Arrays, "arrays", report) is None
+    [mistake] = report.diagnostics
+    assert words in mistake.message
+
+
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [("{path: a, targets: digit}", "{path: a, targets: [digit]}"), ("{path: a, view: [rows]}", "{path: a, view: rows}")],
+)
+def test_one_name_stands_for_a_list_of_it(short: str, long: str) -> None:
+    """And a list of one view is that view."""
+    report = Report()
+    assert read(parse(short), Arrays, "arrays", report) == read(parse(long), Arrays, "arrays", report)
+    assert not report.diagnostics

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlcli.config.augmentation import Shift
-from dlcli.config.data import Arrays, FixedNormalize, Mnist, NoNormalize
-from dlcli.config.facts import DataFacts
+from dlcli.config.data import Arrays, Mnist
+from dlcli.config.facts import DataFacts, Target
+from dlcli.config.normalisation import FixedNormalize, NoNormalize
 from dlcli.config.shapes import Vector
 from dlcli.data.batches import Batch, Batches
 from dlcli.data.dataset import Split
@@ -22,7 +23,7 @@ def _batches(count: int, batch_size: int, *, seed: int = 0, repeat: int = 1) -> 
     """Of samples whose only feature is their number, and whose class is that number too."""
     numbers = torch.arange(count)
     split = Split(numbers[:, None].float(), numbers)
-    preprocessing = Preprocessing(Arrays(path="x", normalize=NoNormalize()), DataFacts(Vector(1)))
+    preprocessing = Preprocessing(Arrays(path="x", normalize=NoNormalize()), DataFacts.of(Vector(1)))
     return Batches(split, preprocessing, batch_size, seed=seed, repeat=repeat)
 
 
@@ -117,3 +118,26 @@ def test_an_evaluation_sees_every_sample_once_in_order_and_unchanged() -> None:
 def test_seeds_of_any_size_are_taken() -> None:
     """As large as a config may have them."""
     assert sorted(_order(list(_batches(10, 3, seed=2**63 - 1).epoch(10**9)))) == list(range(10))
+
+
+def test_several_inputs_and_targets_stay_together() -> None:
+    """Each batch has the same rows of all, in training and in an evaluation."""
+    numbers = torch.arange(30)
+    inputs = {"a": numbers[:, None].float(), "b": numbers[:, None].float() * 2}
+    split = Split(inputs, {"c": numbers, "d": numbers.float()[:, None] * 3})
+    facts = DataFacts({"a": Vector(1), "b": Vector(1)}, {"c": Target(num_classes=30), "d": Target(num_targets=1)})
+    preprocessing = Preprocessing(Arrays(path="x", inputs=("a", "b"), normalize=NoNormalize()), facts)
+    batches = Batches(split, preprocessing, 7, seed=0)
+    for found in (list(batches.epoch(0)), list(batches.in_order())):
+        seen = []
+        for batch in found:
+            assert isinstance(batch.inputs, dict)
+            assert isinstance(batch.targets, dict)
+            row = batch.targets["c"]
+            assert list(batch.inputs) == ["a", "b"]
+            assert torch.equal(batch.inputs["a"][:, 0], row.float())
+            assert torch.equal(batch.inputs["b"][:, 0], row.float() * 2)
+            assert torch.equal(batch.targets["d"][:, 0], row.float() * 3)
+            assert batch.size == len(row)
+            seen += row.tolist()
+        assert sorted(seen) == list(range(30))

@@ -24,7 +24,7 @@ def test_every_source_of_a_config_can_be_read() -> None:
 def test_facts_of_known_data_need_no_data(spec: type[KnownImages], directories: Directories) -> None:
     """They are in the config's own table."""
     facts = SOURCES[spec].facts(spec(), directories)
-    assert (facts.input, facts.num_classes) == (spec.picture, spec.classes)
+    assert (facts.input, facts.target.num_classes) == (spec.picture, spec.classes)
 
 
 def test_class_names_are_as_many_as_classes() -> None:

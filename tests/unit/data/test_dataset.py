@@ -18,15 +18,15 @@ from dlcli.config.data import (
     DataSpec,
     Digits,
     FashionMnist,
-    FixedNormalize,
     ImageFolder,
     Kmnist,
     Mnist,
-    NoNormalize,
     SplitSpec,
 )
+from dlcli.config.normalisation import FixedNormalize, NoNormalize
 from dlcli.config.shapes import Image as ImageShape
 from dlcli.config.spec import dump
+from dlcli.config.yaml_output import as_yaml
 from dlcli.data.dataset import Dataset, Split, open_dataset
 from dlcli.data.directories import Directories
 from dlcli.data.raw import DataUnavailableError
@@ -108,7 +108,7 @@ def test_the_settled_spec_reads_the_same_data_again(open_: Open, tmp_path: Path,
     data = open_(Digits(**fields, fallback=Digits()))
     assert data.spec.fallback is None
     resolved = tmp_path / "config.resolved.yaml"
-    resolved.write_text(experiment.as_yaml({"data": dump(data.spec, with_name=True)}), encoding="utf-8")
+    resolved.write_text(as_yaml({"data": dump(data.spec, with_name=True)}), encoding="utf-8")
     again = experiment.read_data(compose.load(resolved))
     assert again == data.spec
     _assert_same_data(open_(again), data)
@@ -169,7 +169,68 @@ def test_values_to_predict_are_split_freely(root: Path, open_: Open) -> None:
     np.savez(root / "a.npz", x=x, y=x)
     data = open_(Arrays(path="a.npz"))
     assert torch.equal(data.test.inputs, data.test.targets)
-    assert (data.facts.num_targets, data.facts.num_classes) == (1, None)
+    assert (data.facts.target.num_targets, data.facts.target.num_classes) == (1, None)
+
+
+def _several(root: Path) -> dict[str, np.ndarray]:
+    """Two inputs and three targets of 100 samples in the file `several.npz`."""
+    generator = np.random.default_rng(0)
+    arrays = {
+        "image": generator.integers(0, 256, (100, 4, 5), dtype=np.uint8),
+        "meta": generator.normal(3, 2, (100, 2)).astype(np.float32),
+        "size": np.arange(100, dtype=np.float32),
+        "rare": (np.arange(100) % 10 == 0).astype(np.int64),
+        "digit": np.arange(100) % 3,
+    }
+    np.savez(root / "several.npz", **arrays)
+    return arrays
+
+
+SEVERAL: dict[str, Any] = {"path": "several.npz", "inputs": ("image", "meta"), "targets": ("size", "rare", "digit")}
+
+
+def test_several_inputs_and_targets_are_split_together(root: Path, open_: Open) -> None:
+    """A row of one stays with its rows of all; the first target that has classes keeps its shares."""
+    arrays = _several(root)
+    data = open_(Arrays(**SEVERAL))
+    assert data.counts() == {"train": 72, "valid": 8, "test": 20}
+    for split in (data.train, data.valid, data.test):
+        assert split is not None
+        assert isinstance(split.inputs, dict)
+        assert isinstance(split.targets, dict)
+        rows = split.targets["size"][:, 0].long().numpy()
+        np.testing.assert_array_equal(split.inputs["image"][..., 0].numpy(), arrays["image"][rows])
+        np.testing.assert_array_equal(split.inputs["meta"].numpy(), arrays["meta"][rows])
+        np.testing.assert_array_equal(split.targets["digit"].numpy(), arrays["digit"][rows])
+    assert isinstance(data.test.targets, dict)
+    assert int(data.test.targets["rare"].sum()) == 2
+
+
+def test_each_input_is_measured_by_itself_and_reads_back(root: Path, open_: Open, tmp_path: Path) -> None:
+    """Or as the config says of it; the resolved config gives the same data again."""
+    _several(root)
+    data = open_(Arrays(**SEVERAL, normalize={"image": NoNormalize()}))
+    assert isinstance(data.spec.normalize, dict)
+    assert isinstance(data.train.inputs, dict)
+    meta = data.spec.normalize["meta"]
+    assert data.spec.normalize["image"] == NoNormalize()
+    assert isinstance(meta, FixedNormalize)
+    np.testing.assert_allclose(meta.mean, data.train.inputs["meta"].double().mean(dim=0))
+    resolved = tmp_path / "config.resolved.yaml"
+    resolved.write_text(as_yaml({"data": dump(data.spec, with_name=True)}), encoding="utf-8")
+    again = experiment.read_data(compose.load(resolved))
+    assert again == data.spec
+    other = open_(again)
+    assert isinstance(other.train.inputs, dict)
+    assert all(torch.equal(other.train.inputs[name], values) for name, values in data.train.inputs.items())
+
+
+def test_answers_for_each_step_are_split_freely(root: Path, open_: Open) -> None:
+    """A sample has no single class whose share could be kept."""
+    np.savez(root / "a.npz", x=np.zeros((50, 4, 2)), y=np.arange(200).reshape(50, 4) % 7)
+    data = open_(Arrays(path="a.npz"))
+    assert data.facts.target.per_step
+    assert data.test.targets.shape == (10, 4)
 
 
 def test_numbers_are_measured_on_the_training_samples_alone(root: Path, open_: Open) -> None:

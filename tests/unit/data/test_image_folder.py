@@ -55,7 +55,7 @@ def test_facts_are_known_without_reading_all_pictures(pets: Path) -> None:
     (pets / "dog" / "b.png").write_bytes(b"damaged")
     facts = image_folder.facts(ImageFolder(path=str(pets)), Directories((), pets))
     assert facts.input == ImageShape(3, 4, 5)
-    assert facts.num_classes == 2
+    assert facts.target.num_classes == 2
 
 
 @pytest.mark.parametrize("valid", ["val", "valid"])

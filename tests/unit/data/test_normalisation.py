@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from dlcli.config.data import Arrays, AutoNormalize, FixedNormalize, Mnist, NoNormalize
+from dlcli.config.data import Arrays, Mnist
+from dlcli.config.normalisation import AutoNormalize, FixedNormalize, NoNormalize
 from dlcli.data import normalisation
 from dlcli.data.normalisation import resolved_normalisation
 from dlcli.errors import DataError
@@ -80,3 +81,19 @@ def test_tokens_are_never_normalised() -> None:
     assert resolved_normalisation(Arrays(path="x", normalize=AutoNormalize()), tokens) == NoNormalize()
     with pytest.raises(DataError, match="tokens"):
         resolved_normalisation(Arrays(path="x", normalize=FixedNormalize(mean=(0.0,), std=(1.0,))), tokens)
+
+
+def test_of_several_inputs_each_has_its_own_numbers() -> None:
+    """One normalisation for all of them is one for each; tokens have none, and may not be given one."""
+    inputs = {"a": torch.tensor([[1.0], [3.0]]), "b": torch.tensor([[10.0], [30.0]]), "c": torch.tensor([[1], [2]])}
+    names = tuple(inputs)
+    expected = {"a": FixedNormalize(mean=(2.0,), std=(1.0,)), "b": FixedNormalize(mean=(20.0,), std=(10.0,)), "c": NoNormalize()}
+    assert resolved_normalisation(Arrays(path="x", inputs=names), inputs) == expected
+    given = {"b": FixedNormalize(mean=(0.0,), std=(1.0,))}
+    assert resolved_normalisation(Arrays(path="x", inputs=names, normalize=given), inputs) == {**expected, **given}
+    with pytest.raises(DataError, match="the tokens of c are names"):
+        resolved_normalisation(Arrays(path="x", inputs=names, normalize={"c": given["b"]}), inputs)
+    with pytest.raises(DataError, match="the data of b 1 channels"):
+        resolved_normalisation(
+            Arrays(path="x", inputs=names, normalize={"b": FixedNormalize(mean=(0.0, 0.0), std=(1.0, 1.0))}), inputs
+        )

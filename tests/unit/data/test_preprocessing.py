@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from dlcli.config.augmentation import Erase
-from dlcli.config.data import Arrays, Cifar10, DataSpec, FixedNormalize, Mnist, NoNormalize, SplitSpec
-from dlcli.config.facts import DataFacts
+from dlcli.config.data import Arrays, Cifar10, DataSpec, Mnist, SplitSpec
+from dlcli.config.facts import DataFacts, Target
+from dlcli.config.normalisation import FixedNormalize, NoNormalize
 from dlcli.config.shapes import Image, Sequence, Shape, Token, Vector, Volume
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import DataError
@@ -63,7 +64,7 @@ def test_permuted_pixels_have_one_order_for_all_that_the_split_seed_fixes() -> N
 
     def order(split_seed: int, seed: int) -> list[int]:
         spec = Arrays(path="x", view="permuted_pixels", normalize=NoNormalize(), split=SplitSpec(seed=split_seed))
-        preprocessing = Preprocessing(spec, DataFacts(Sequence(256, Vector(1))), seed=seed)
+        preprocessing = Preprocessing(spec, DataFacts.of(Sequence(256, Vector(1))), seed=seed)
         return (preprocessing(raw)[0, :, 0] * 255).round().int().tolist()
 
     assert sorted(order(0, 0)) == list(range(256))
@@ -87,7 +88,7 @@ def test_floats_are_normalised_and_come_in_torchs_order(shape: Shape, raw: tuple
     values = torch.randn(raw, generator=torch.Generator().manual_seed(0))
     before = values.clone()
     normalize = FixedNormalize(mean=(0.0, 1.0, 2.0, 3.0), std=(1.0, 2.0, 3.0, 4.0))
-    found = Preprocessing(Arrays(path="x", normalize=normalize), DataFacts(shape))(values)
+    found = Preprocessing(Arrays(path="x", normalize=normalize), DataFacts.of(shape))(values)
     expected = (before.numpy() - np.array(normalize.mean)) / np.array(normalize.std)
     np.testing.assert_allclose(found.numpy(), expected.transpose(axes), atol=1e-6)
     assert found.shape[1:] == torch.Size(shape.sizes)
@@ -96,7 +97,7 @@ def test_floats_are_normalised_and_come_in_torchs_order(shape: Shape, raw: tuple
 
 def test_without_normalisation_bytes_are_scaled_and_floats_left_alone() -> None:
     """0 to 255 become 0 to 1."""
-    preprocessing = Preprocessing(Arrays(path="x", normalize=NoNormalize()), DataFacts(Image(1, 2, 2)))
+    preprocessing = Preprocessing(Arrays(path="x", normalize=NoNormalize()), DataFacts.of(Image(1, 2, 2)))
     raw = torch.tensor([0, 51, 102, 255], dtype=torch.uint8).view(1, 2, 2, 1)
     torch.testing.assert_close(preprocessing(raw).flatten(), torch.tensor([0.0, 0.2, 0.4, 1.0]))
     assert torch.equal(preprocessing(raw.float()).flatten(), raw.float().flatten())
@@ -105,7 +106,7 @@ def test_without_normalisation_bytes_are_scaled_and_floats_left_alone() -> None:
 def test_tokens_stay_tokens() -> None:
     """Whole numbers, untouched."""
     tokens = torch.tensor([[1, 2], [3, 0]])
-    preprocessing = Preprocessing(Arrays(path="x", normalize=NoNormalize()), DataFacts(Sequence(2, Token(4))))
+    preprocessing = Preprocessing(Arrays(path="x", normalize=NoNormalize()), DataFacts.of(Sequence(2, Token(4))))
     assert torch.equal(preprocessing(tokens), tokens)
 
 
@@ -135,8 +136,76 @@ def test_changes_depend_on_the_seed() -> None:
     assert not torch.equal(one, other)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_several_views_are_of_the_same_changed_pictures(channels: int) -> None:
+    """Each as it would be alone; what is changed at random is changed once, before the views."""
+    changes = (Erase(p=1.0, area=0.5),)
+    several, _, raw = _images(channels, view=["rows", "image", "permuted_pixels"], augment=changes)
+    for arguments in ((), (torch.arange(5), 3)):
+        found = several(raw, *arguments)
+        assert isinstance(found, dict)
+        assert list(found) == ["rows", "image", "permuted_pixels"]
+        for view, values in found.items():
+            alone, _, _ = _images(channels, view=view, augment=changes)
+            assert torch.equal(values, alone(raw, *arguments))
+
+
+def test_several_inputs_have_their_own_normalisation_and_order() -> None:
+    """Pictures beside numbers."""
+    spec = Arrays(path="x", inputs=("image", "meta"), normalize={"image": COLOUR, "meta": GREY})
+    facts = DataFacts({"image": Image(3, 6, 7), "meta": Vector(1)}, {"target": Target(num_classes=2)})
+    image, meta = _bytes(5, 6, 7, 3), torch.arange(5.0)[:, None]
+    found = Preprocessing(spec, facts)({"meta": meta, "image": image})
+    assert isinstance(found, dict)
+    assert list(found) == ["image", "meta"]
+    expected = (image.numpy() / 255 - np.array(COLOUR.mean)) / np.array(COLOUR.std)
+    np.testing.assert_allclose(found["image"].numpy(), expected.transpose(0, 3, 1, 2), atol=1e-6)
+    np.testing.assert_allclose(found["meta"].numpy(), (meta.numpy() - 0.25) / 0.5, atol=1e-6)
+
+
+def _two_inputs() -> Preprocessing:
+    spec = Arrays(path="x", inputs=("image", "meta"), normalize={"image": GREY, "meta": GREY})
+    return Preprocessing(spec, DataFacts({"image": Image(1, 6, 7), "meta": Vector(1)}, {"target": Target(num_classes=2)}))
+
+
 class TestChecked:
     """Samples from outside."""
+
+    def test_several_inputs_come_by_name(self) -> None:
+        """Each as it would be alone, in the network's order."""
+        checked = _two_inputs().checked({"meta": torch.zeros(2, 1, dtype=torch.float64), "image": _bytes(2, 6, 7)})
+        assert isinstance(checked, dict)
+        assert [(name, values.shape, values.dtype) for name, values in checked.items()] == [
+            ("image", (2, 6, 7, 1), torch.uint8),
+            ("meta", (2, 1), torch.float32),
+        ]
+
+    @pytest.mark.parametrize(
+        ("inputs", "words"),
+        [
+            (_bytes(2, 6, 7), r"there are 2 inputs \(image, meta\), and one array was given"),
+            ({"image": _bytes(2, 6, 7)}, "the inputs are image, meta, and there is no `meta`"),
+            (
+                {"image": _bytes(2, 6, 7), "meta": torch.zeros(2, 1), "mta": torch.zeros(2, 1)},
+                "the inputs are image, meta, and there is `mta`",
+            ),
+            ({"image": _bytes(2, 6, 7), "meta": torch.zeros(3, 1)}, "different numbers of samples: image 2, meta 3"),
+            ({"image": _bytes(2, 6, 7), "meta": torch.zeros(2, 2)}, "the samples of meta have the shape .* don't give a vector"),
+        ],
+    )
+    def test_several_inputs_that_do_not_fit_are_refused(self, inputs: Any, words: str) -> None:
+        """With what is missing, unknown or of another size, and what to give."""
+        with pytest.raises(DataError, match=words) as caught:
+            _two_inputs().checked(inputs)
+        assert caught.value.help
+
+    def test_one_input_comes_without_a_name(self) -> None:
+        """Also where the network reads several views of it."""
+        for view in ("image", ["image", "rows"]):
+            preprocessing, _, raw = _images(1, view=view)
+            assert torch.equal(preprocessing.checked(raw[..., 0]), raw)
+            with pytest.raises(DataError, match="there is one input, and a dict was given"):
+                preprocessing.checked({"image": raw})
 
     def test_pictures_may_lack_the_axis_of_their_one_channel(self) -> None:
         """(N, H, W) of bytes, or of whole numbers that are bytes."""
@@ -157,7 +226,7 @@ class TestChecked:
 
     def test_floats_of_any_width_become_float32(self) -> None:
         """NumPy's are float64."""
-        preprocessing = Preprocessing(Arrays(path="x", normalize=NoNormalize()), DataFacts(Sequence(3, Vector(2))))
+        preprocessing = Preprocessing(Arrays(path="x", normalize=NoNormalize()), DataFacts.of(Sequence(3, Vector(2))))
         assert preprocessing.checked(torch.zeros(4, 3, 2, dtype=torch.float64)).dtype == torch.float32
 
     @pytest.mark.parametrize(
@@ -178,7 +247,7 @@ class TestChecked:
 
     def test_channels_are_not_mistaken_for_columns(self) -> None:
         """28 columns of 3 colours are as many features as 84 grey ones."""
-        preprocessing = Preprocessing(Arrays(path="x", view="rows", normalize=GREY), DataFacts(Sequence(28, Vector(84))))
+        preprocessing = Preprocessing(Arrays(path="x", view="rows", normalize=GREY), DataFacts.of(Sequence(28, Vector(84))))
         assert preprocessing.checked(_bytes(1, 28, 84)).shape == (1, 28, 84, 1)
         with pytest.raises(DataError):
             preprocessing.checked(_bytes(1, 28, 28, 3))
@@ -188,7 +257,7 @@ class TestChecked:
     )
     def test_tokens_outside_the_vocabulary_are_refused(self, tokens: Tensor) -> None:
         """As are floats and other lengths."""
-        preprocessing = Preprocessing(Arrays(path="x", normalize=NoNormalize()), DataFacts(Sequence(2, Token(4))))
+        preprocessing = Preprocessing(Arrays(path="x", normalize=NoNormalize()), DataFacts.of(Sequence(2, Token(4))))
         assert preprocessing.checked(torch.tensor([[0, 3]], dtype=torch.uint8)).dtype == torch.int64
         with pytest.raises(DataError):
             preprocessing.checked(tokens)
@@ -200,3 +269,5 @@ def test_moving_to_a_device_leaves_the_numbers() -> None:
     moved = preprocessing.to(torch.device("meta"))
     assert moved(raw.to("meta")).device.type == "meta"
     np.testing.assert_allclose(preprocessing(raw).numpy(), expected.transpose(0, 3, 1, 2), atol=1e-6)
+    several, _, _ = _images(3, view=["image", "permuted_pixels"])
+    assert {values.device.type for values in several.to(torch.device("meta"))(raw.to("meta")).values()} == {"meta"}

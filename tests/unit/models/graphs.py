@@ -6,8 +6,9 @@ from textwrap import dedent
 
 from dlcli.config import yaml_source
 from dlcli.config.diagnostics import Report, Source
-from dlcli.config.experiment import RESERVED_NAMES
-from dlcli.config.graph import Graph, read_graph
+from dlcli.config.facts import INPUT
+from dlcli.config.graph import Graph
+from dlcli.config.graph_reader import Vocabulary, read_graph
 from dlcli.config.shapes import Shape
 
 
@@ -16,7 +17,7 @@ def read_layers(text: str, shape: Shape) -> Graph:
     report = Report()
     node = yaml_source.parse(Source("layers.yaml", dedent(text)), report)
     assert node is not None
-    graph = read_graph(node, shape, RESERVED_NAMES, report)
+    graph = read_graph(node, {INPUT: shape}, Vocabulary(report))
     report.raise_if_any()
     assert graph is not None
     return graph

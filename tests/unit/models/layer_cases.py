@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
+import numpy as np
 import torch
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -22,7 +23,8 @@ from torch.nn import functional as F  # noqa: N812  # torch's own name for it
 
 from dlcli.config import yaml_source
 from dlcli.config.diagnostics import Report, Source
-from dlcli.config.graph import read_graph
+from dlcli.config.facts import INPUT
+from dlcli.config.graph_reader import Vocabulary, read_graph
 from dlcli.config.layers import LAYERS
 from dlcli.config.layers.base import LayerSpec
 from dlcli.config.shapes import Image, Sequence, Shape, ShapeError, Token, Vector, Volume, holds_tokens
@@ -71,8 +73,8 @@ class Layer:
 
 def build(kind: str, fields: Fields, shapes: Shapes) -> Layer | None:
     """The layer, or None where its shape rule refuses the input."""
-    if kind == "time_distributed":
-        return _build_over_steps(fields, shapes[0])
+    if kind in ("sequential", "time_distributed"):
+        return _build_nesting(kind, fields, shapes[0])
     spec = read_spec(kind, fields)
     try:
         output_shape = spec.output_shape(*shapes)
@@ -81,15 +83,15 @@ def build(kind: str, fields: Fields, shapes: Shapes) -> Layer | None:
     return Layer(BUILDERS[type(spec)](spec, shapes), output_shape, spec.parameter_count(*shapes))
 
 
-def _build_over_steps(fields: Fields, shape: Shape) -> Layer | None:
+def _build_nesting(kind: str, fields: Fields, shape: Shape) -> Layer | None:
     report = Report()
-    node = yaml_source.parse(Source("test", json.dumps([{"time_distributed": fields}])), report)
+    node = yaml_source.parse(Source("test", json.dumps([{kind: fields}])), report)
     assert node is not None
-    graph = read_graph(node, shape, frozenset(), report)
+    graph = read_graph(node, {INPUT: shape}, Vocabulary(report))
     if graph is None:
         assert {diagnostic.code for diagnostic in report.diagnostics} == {"shape"}
         return None
-    module = Network(graph).get_submodule("time_distributed_1")
+    module = Network(graph).get_submodule(f"{kind}_1")
     return Layer(module, graph.output_shape, graph.parameter_count())
 
 
@@ -246,11 +248,19 @@ def functional(function: Callable[..., Tensor]) -> Plain:
 
 
 def plain_convolution(layer: Callable[..., nn.Module]) -> Callable[[Fields, Shapes], Plain]:
-    """A convolution over time, an image or a volume."""
+    """A convolution over time, an image or a volume; with padding 'same' a stride leaves out outputs of one without."""
 
     def plain(fields: Fields, shapes: Shapes) -> Plain:
-        module = layer(channels(shapes[0]), **kwargs(fields))
-        return swapped(module) if isinstance(shapes[0], Sequence) else direct(module)
+        leaves_out = fields.get("padding") == "same"
+        module = layer(channels(shapes[0]), **kwargs(fields, *(["stride"] if leaves_out else [])))
+        module, run = swapped(module) if isinstance(shapes[0], Sequence) else direct(module)
+        if not leaves_out:
+            return module, run
+        first = 1 if isinstance(shapes[0], Sequence) else 2
+        axes = len(shapes[0].sizes) - 1
+        steps = np.broadcast_to(fields.get("stride", 1), 1 if isinstance(shapes[0], Sequence) else axes).tolist()
+        kept = (*[slice(None)] * first, *(slice(None, None, step) for step in steps))
+        return module, lambda x: run(x)[kept]
 
     return plain
 
@@ -359,8 +369,14 @@ def plain_recurrent(layer: Callable[..., nn.Module]) -> Callable[[Fields, Shapes
 def plain_time_distributed(fields: Fields, shapes: Shapes) -> Plain:
     """Each step by itself through the same modules."""
     assert isinstance(shapes[0], Sequence)
+    modules, run = plain_sequential(fields, (shapes[0].item,))
+    return modules, lambda x: torch.stack([run(step) for step in x.unbind(1)], 1)
+
+
+def plain_sequential(fields: Fields, shapes: Shapes) -> Plain:
+    """Modules one after the other."""
     modules, runs = nn.ModuleDict(), []
-    shape: Shape = shapes[0].item
+    shape = shapes[0]
     for entry in fields["layers"]:
         kind, inner = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
         modules[f"{kind}_1"], run = CASES[kind].plain(inner, (shape,))
@@ -368,10 +384,7 @@ def plain_time_distributed(fields: Fields, shapes: Shapes) -> Plain:
         with suppress(ShapeError):  # torch has to refuse it by itself
             shape = read_spec(kind, inner).output_shape(shape)
 
-    def over_steps(x: Tensor) -> Tensor:
-        return torch.stack([reduce(lambda value, run: run(value), runs, step) for step in x.unbind(1)], 1)
-
-    return modules, over_steps
+    return modules, lambda x: reduce(lambda value, run: run(value), runs, x)
 
 
 # Examples whose fields depend on the shape.
@@ -417,10 +430,10 @@ def prelus() -> st.SearchStrategy[Example]:
     return numbers.flatmap(of)
 
 
-def joins(fields: st.SearchStrategy[Fields]) -> st.SearchStrategy[Example]:
-    """Two or three inputs: mostly equal, else of any sizes or kinds."""
-    equal = st.tuples(numbers, st.integers(2, 3)).map(lambda drawn: (drawn[0],) * drawn[1])
-    alike = st.one_of(*(st.lists(kind, min_size=2, max_size=3) for kind in (vectors, series, images))).map(tuple)
+def joins(fields: st.SearchStrategy[Fields], most: int = 3) -> st.SearchStrategy[Example]:
+    """Two to `most` inputs: mostly equal, else of any sizes or kinds."""
+    equal = st.tuples(numbers, st.integers(2, most)).map(lambda drawn: (drawn[0],) * drawn[1])
+    alike = st.one_of(*(st.lists(kind, min_size=2, max_size=most) for kind in (vectors, series, images))).map(tuple)
     mixed = st.lists(numbers, min_size=2, max_size=2).map(tuple)
 
     def with_names(drawn: tuple[Shapes, Fields]) -> Example:
@@ -451,6 +464,11 @@ def _product(*inputs: Tensor) -> Tensor:
 
 def _sum(*inputs: Tensor) -> Tensor:
     return sum(inputs[1:], start=inputs[0])
+
+
+def _step(shape: Shape) -> Shape:
+    assert isinstance(shape, Sequence)
+    return shape.item
 
 
 CASES: dict[str, Case] = {
@@ -516,6 +534,7 @@ CASES: dict[str, Case] = {
     "reshape": Case(reshapes(), lambda fields, _: functional(lambda x: x.reshape(len(x), *fields["sizes"]))),
     "permute": Case(permutations(), lambda fields, _: functional(lambda x: x.permute(fields["dims"]))),
     "relu": Case(examples(numbers, nothing), plain_activation(nn.ReLU)),
+    "relu6": Case(examples(numbers, nothing), plain_activation(nn.ReLU6)),
     "leaky_relu": Case(examples(numbers, some({}, negative_slope=st.floats(0, 2))), plain_activation(nn.LeakyReLU)),
     "prelu": Case(prelus(), plain_prelu),
     "elu": Case(examples(numbers, some({}, alpha=st.floats(0.1, 2))), plain_activation(nn.ELU)),
@@ -534,9 +553,12 @@ CASES: dict[str, Case] = {
     "rnn": Case(examples(series, recurrent_fields(nonlinearity=st.sampled_from(["tanh", "relu"]))), plain_recurrent(nn.RNN)),
     "lstm": Case(examples(series, recurrent_fields()), plain_recurrent(nn.LSTM)),
     "gru": Case(examples(series, recurrent_fields()), plain_recurrent(nn.GRU)),
+    "sequential": Case(bodies.map(lambda example: ((_step(example[0][0]),), example[1])), plain_sequential),
     "time_distributed": Case(bodies, plain_time_distributed),
     "add": Case(joins(nothing), lambda *_: functional(_sum)),
     "multiply": Case(joins(nothing), lambda *_: functional(_product)),
+    "subtract": Case(joins(nothing, most=2), lambda *_: functional(lambda first, second: first - second)),
+    "maximum": Case(joins(nothing), lambda *_: functional(lambda *inputs: torch.stack(inputs).amax(0))),
     "concat": Case(
         joins(some({}, dim=st.one_of(st.none(), axis()))),
         lambda fields, shapes: functional(

@@ -13,24 +13,25 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from dlcli.config.layers import LAYERS
-from dlcli.config.layers.time_distributed import TimeDistributed
+from dlcli.config.layers.nesting import Sequential, Share, TimeDistributed
 from dlcli.config.shapes import Image, Sequence, Shape, Vector
 from dlcli.config.spec import dump
 from dlcli.models.builders import BUILDERS
 from tests.unit.models.layer_cases import CASES, PROFILE, Fields, Plain, Shapes, build, random_input, read_spec
 
-KINDS = sorted(LAYERS)
+KINDS = sorted(LAYERS.keys() - {"share"})  # `share` is another layer once more: see test_network
+NESTINGS = {"sequential", "time_distributed"}
 
 
 def test_every_layer_has_a_builder_and_every_builder_a_layer() -> None:
-    """The vocabulary and the table of builders name the same layers; `time_distributed` alone is built from its graph."""
-    assert set(BUILDERS) | {TimeDistributed} == set(LAYERS.values())
-    assert TimeDistributed not in BUILDERS
+    """The vocabulary and the table of builders name the same layers, but for those that stand for or hold other layers."""
+    assert set(BUILDERS) | {Sequential, Share, TimeDistributed} == set(LAYERS.values())
+    assert not {Sequential, Share, TimeDistributed} & set(BUILDERS)
 
 
 def test_every_layer_has_a_case() -> None:
     """No layer of the vocabulary is left out of the tests below."""
-    assert set(CASES) == set(LAYERS)
+    assert set(CASES) == set(KINDS)
 
 
 def _plain(kind: str, fields: Fields, shapes: Shapes) -> Plain:
@@ -101,6 +102,8 @@ STRICTER: dict[str, Callable[[Fields, Shapes], bool]] = {
     # Sizes that torch would stretch are more often a mistake; the same sizes can be of different kinds.
     "add": lambda _, shapes: len(set(shapes)) > 1,
     "multiply": lambda _, shapes: len(set(shapes)) > 1,
+    "subtract": lambda _, shapes: len(set(shapes)) > 1,
+    "maximum": lambda _, shapes: len(set(shapes)) > 1,
     "concat": lambda fields, shapes: (
         (fields.get("dim") is not None and _axis(fields["dim"], shapes[0]) == 0) or len({shape.layout for shape in shapes}) > 1
     ),
@@ -150,7 +153,7 @@ def _traced(module: nn.Module, run: Callable[..., Tensor], inputs: list[Tensor])
     return [output.detach(), *gradients]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "time_distributed"])  # its layers are written by their graph
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in NESTINGS])  # their layers are written by their graph
 @PROFILE
 @given(data=st.data())
 def test_fields_written_out_read_back(kind: str, data: st.DataObject) -> None:
@@ -180,3 +183,10 @@ def test_recurrent_layers_give_one_tensor(returned: str) -> None:
         assert layer is not None
         output = layer.module(torch.zeros(5, 4, 2))
         assert output.shape == ((5, 3) if returned == "last" else (5, 4, 3))
+
+
+def test_relu6_ends_at_6() -> None:
+    """The values of the test above seldom reach that far."""
+    layer = build("relu6", {}, (Vector(3),))
+    assert layer is not None
+    assert layer.module(torch.tensor([[-1.0, 2.0, 7.0]])).tolist() == [[0.0, 2.0, 6.0]]

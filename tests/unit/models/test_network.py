@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlcli.config.experiment import RESERVED_NAMES
+from dlcli.config.reserved_names import RESERVED_NAMES
 from dlcli.config.shapes import Image, Sequence, Vector
 from dlcli.models.network import Network, build_network
 from tests.unit.models.graphs import read_layers

@@ -8,6 +8,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from dlcli.config.facts import Target
 from dlcli.config.losses import LossSpec
 from dlcli.config.metrics import MetricSpec
 from dlcli.training.metrics import build_metrics
@@ -27,7 +28,7 @@ def measured(
     num_targets: int | None = None,
 ) -> float:
     """What dlcli says of batches."""
-    [metric] = build_metrics([spec], loss, num_classes=num_classes, num_targets=num_targets, device=CPU)
+    [metric] = build_metrics([spec], loss, Target(num_classes, num_targets), CPU)
     for outputs, targets in batches:
         metric.update(outputs, targets)
     return metric.value()

@@ -12,6 +12,7 @@ from sklearn import metrics as sklearn
 from torch import Tensor
 from torchmetrics.functional import classification as torchmetrics
 
+from dlcli.config.facts import Target
 from dlcli.config.losses import CrossEntropy
 from dlcli.config.metrics import F1, Accuracy, MetricSpec, Precision, Recall, TopK
 from dlcli.training.metrics import build_metrics
@@ -118,7 +119,7 @@ def test_counts_do_not_depend_on_the_batches() -> None:
 def test_each_metric_has_its_name_and_its_own_counts() -> None:
     """Several metrics of one split come in the order of the config, under the names that it uses."""
     chosen = [Accuracy(), TopK(k=2), F1()]
-    built = build_metrics(chosen, CrossEntropy(), num_classes=3, num_targets=None, device=CPU)
+    built = build_metrics(chosen, CrossEntropy(), Target(num_classes=3), CPU)
     assert [metric.name for metric in built] == ["accuracy", "top_k", "f1"]
     built[0].update(torch.eye(3), torch.tensor([0, 1, 0]))
     built[1].update(torch.eye(3), torch.tensor([0, 1, 2]))

@@ -12,7 +12,7 @@ from dlcli.config.metrics import R2, MeanAbsoluteError, RootMeanSquaredError
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import UsageError
 from dlcli.training.evaluation import evaluate, evaluation_batches
-from dlcli.training.losses import build_loss
+from dlcli.training.objectives import build_objective
 from tests.unit.training.trainings import CPU, linear_network, picture_network, pictures, train_spec, vectors
 
 
@@ -20,7 +20,7 @@ def judged(network: nn.Module, split: str, **fields: object) -> dict[str, float]
     """What dlcli says of a network on vectors."""
     dataset, spec = vectors(train=600, valid=300), train_spec(**fields)
     batches = evaluation_batches(dataset, split, Preprocessing(dataset.spec, dataset.facts), spec)
-    return evaluate(network, batches, dataset, spec, build_loss(spec.loss, CPU), CPU)
+    return evaluate(network, batches, build_objective(spec, dataset.facts, ("output",), CPU))
 
 
 @pytest.mark.parametrize("split", ["train", "valid", "test"])
@@ -51,8 +51,8 @@ def test_a_network_is_left_as_it_was(training: bool) -> None:
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     state = torch.get_rng_state()
     batches = evaluation_batches(dataset, "valid", Preprocessing(dataset.spec, dataset.facts), spec)
-    first = evaluate(network, batches, dataset, spec, build_loss(spec.loss, CPU), CPU)
-    again = evaluate(network, batches, dataset, spec, build_loss(spec.loss, CPU), CPU)
+    first = evaluate(network, batches, build_objective(spec, dataset.facts, ("output",), CPU))
+    again = evaluate(network, batches, build_objective(spec, dataset.facts, ("output",), CPU))
     assert first == again
     assert all(module.training == training for module in network.modules())
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
@@ -65,7 +65,7 @@ def test_values_are_judged_by_their_errors() -> None:
     network, dataset = linear_network(outputs=2), vectors(targets=2)
     spec = train_spec(loss=MeanSquaredError(), metrics=(MeanAbsoluteError(), RootMeanSquaredError(), R2()))
     batches = evaluation_batches(dataset, "test", Preprocessing(dataset.spec, dataset.facts), spec)
-    found = evaluate(network, batches, dataset, spec, build_loss(spec.loss, CPU), CPU)
+    found = evaluate(network, batches, build_objective(spec, dataset.facts, ("output",), CPU))
     errors = network(dataset.test.inputs).detach() - dataset.test.targets
     assert found["loss"] == pytest.approx(float(errors.square().mean()))
     assert found["mae"] == pytest.approx(float(errors.abs().mean()))

@@ -125,3 +125,30 @@ def test_losses_take_wider_numbers(spec: specs.LossSpec) -> None:
     wide = value(spec, outputs.double(), targets.double() if targets.is_floating_point() else targets)
     assert wide.dtype == torch.float64
     assert wide.item() == pytest.approx(value(spec, outputs, targets).item(), rel=1e-5)
+
+
+def _per_step(spec: specs.LossSpec, samples: int, steps: int) -> tuple[Tensor, Tensor]:
+    """Outputs and targets with an axis of steps."""
+    outputs, targets = batch(spec, samples * steps)
+    return outputs.reshape(samples, steps, -1), targets.reshape(samples, steps, *targets.shape[1:])
+
+
+@pytest.mark.parametrize("sizes", [[8], [1, 7], [3, 3, 2]])
+@pytest.mark.parametrize("spec", [*CLASS_LOSSES, *LABEL_LOSSES, *VALUE_LOSSES], ids=str)
+def test_each_step_counts_like_a_sample(spec: specs.LossSpec, sizes: list[int]) -> None:
+    """With an answer for each step the loss is that of all steps as samples, also put together from batches."""
+    outputs, targets = _per_step(spec, 8, 5)
+    loss = build_loss(spec, CPU)
+    expected = loss(outputs.flatten(0, 1), targets.flatten(0, 1)).double()
+    torch.testing.assert_close(loss(outputs, targets).double(), expected)
+    torch.testing.assert_close(_batched_mean(loss, outputs, targets, sizes), expected, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(loss.weight(targets), loss.weight(targets.flatten(0, 1)))
+
+
+def test_one_label_for_each_step_may_come_as_classes() -> None:
+    """Outputs (batch, time, 1) with targets (batch, time) of two classes weigh as many as there are steps."""
+    outputs, targets = torch.randn(4, 5, 1, generator=torch.Generator().manual_seed(1)), torch.arange(20).reshape(4, 5) % 2
+    loss = build_loss(specs.BinaryCrossEntropy(), CPU)
+    expected = functional.binary_cross_entropy_with_logits(outputs[..., 0], targets.float())
+    torch.testing.assert_close(loss(outputs, targets), expected)
+    assert loss.weight(targets) == 20

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.config import augmentation
-from dlcli.config.data import Arrays, Digits, FixedNormalize, NoNormalize
+from dlcli.config.data import Arrays, Digits
 from dlcli.config.facts import DataFacts
 from dlcli.config.metrics import Accuracy
+from dlcli.config.normalisation import FixedNormalize, NoNormalize
 from dlcli.config.optimizers import Sgd
 from dlcli.config.shapes import Image, Vector
 from dlcli.config.training import TrainSpec
@@ -41,7 +42,7 @@ def vectors(train: int = 26, valid: int = 9, *, dtype: torch.dtype = torch.float
         values = inputs[:, : targets or 1] * 2 - 1
         return Split(inputs.to(dtype), classes if targets is None else values.to(dtype))
 
-    facts = DataFacts(Vector(4), num_classes=3) if targets is None else DataFacts(Vector(4), num_targets=targets)
+    facts = DataFacts.of(Vector(4), num_classes=3) if targets is None else DataFacts.of(Vector(4), num_targets=targets)
     spec = Arrays(path="nowhere.npz", normalize=NoNormalize())
     return _dataset(spec, facts, split(train), split(valid) if valid else None, split(7))
 
@@ -58,7 +59,7 @@ def pictures(train: int = 26, valid: int = 9) -> Dataset:
         normalize=FixedNormalize(mean=(0.5,), std=(0.3,)),
         augment=(augmentation.Shift(), augmentation.Erase(p=0.5)),
     )
-    facts = DataFacts(Image(1, 8, 8), num_classes=3)
+    facts = DataFacts.of(Image(1, 8, 8), num_classes=3)
     return _dataset(spec, facts, split(train), split(valid) if valid else None, split(7))
 
 
@@ -82,11 +83,13 @@ def picture_network(seed: int = 0) -> nn.Module:
         )
 
 
-def make_trainer(spec: TrainSpec, dataset: Dataset | None = None, network: nn.Module | None = None) -> Trainer:
+def make_trainer(
+    spec: TrainSpec, dataset: Dataset | None = None, network: nn.Module | None = None, outputs: tuple[str, ...] = ("output",)
+) -> Trainer:
     """A trainer on the CPU, by default of the linear network on vectors."""
     dataset = dataset or vectors()
     preprocessing = Preprocessing(dataset.spec, dataset.facts, seed=spec.seed)
-    return Trainer(network or linear_network(), dataset, preprocessing, spec, CPU)
+    return Trainer(network or linear_network(), dataset, preprocessing, spec, CPU, outputs=outputs)
 
 
 def train_spec(**fields: Any) -> TrainSpec:

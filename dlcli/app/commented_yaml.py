@@ -1,0 +1,82 @@
+"""YAML with comments: lines, and values that read back as what they are, whatever they hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import yaml
+
+from dlcli.config.tree import shortened
+from dlcli.config.yaml_source import resolve
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./+-]*")
+"""Texts that need no quotes, unless they are a number or `true`."""
+_COMMENT_COLUMN: Final = 44
+_LONGEST_LINE: Final = 130
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of YAML without its indentation, and what is said behind it."""
+
+    text: str
+    comment: str = ""
+
+    def rendered(self, indent: int) -> str:
+        """The line as it stands in a file."""
+        text = " " * indent + self.text
+        return f"{text:<{_COMMENT_COLUMN - 2}}  # {self.comment}" if self.comment else text
+
+
+def field(key: str, value: object, comment: str = "") -> Line:
+    """`key: value`."""
+    return Line(f"{key}: {flow(value)}", comment)
+
+
+def entry(name: str, main: object = None, *, comment: str = "", **fields: object) -> Line:
+    """An entry of a list: `- name`, `- name: main` or `- name: {fields}`; a keyword may end in `_` to be none of Python's."""
+    if fields:
+        return Line(f"- {name}: {flow({key.rstrip('_'): value for key, value in fields.items()})}", comment)
+    return Line(f"- {name}" if main is None else f"- {name}: {main if _is_reference(main) else flow(main)}", comment)
+
+
+def flow(value: object) -> str:
+    """A value on one line, as YAML that reads back as the same value."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(flow, value)) + "]"
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if not isinstance(value, str):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    if _PLAIN.fullmatch(value) and isinstance(resolve(value), str):
+        return value
+    return str(yaml.dump(value, default_style='"', width=float("inf"), allow_unicode=True)).rstrip("\n")
+
+
+def rendered(lines: Iterable[Line], indent: int) -> list[str]:
+    """Lines as they stand in a file."""
+    return [line.rendered(indent) for line in lines]
+
+
+def comment(text: str) -> str:
+    """A comment on lines of its own, wrapped at words; nothing in `text` ends it early."""
+    lines, words = [""], printable(text, limit=len(text)).split(" ")
+    for word in words:
+        if len(lines[-1]) + len(word) + 3 > _LONGEST_LINE and lines[-1]:
+            lines.append("")
+        lines[-1] += f" {word}"
+    return "\n".join(f"#{line}" for line in lines)
+
+
+def printable(text: str, limit: int = 30) -> str:
+    """A name from outside as one short line that steers no terminal and fits into any YAML."""
+    return shortened("".join(character if character.isprintable() else " " for character in text), limit)
+
+
+def _is_reference(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"\$\{[\w.]+\}", value) is not None

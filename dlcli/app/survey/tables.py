@@ -1,0 +1,134 @@
+"""Tables in .csv files, and series in .ts files."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, cast
+
+from dlcli.app.commented_yaml import printable
+from dlcli.app.survey.found import Field, Survey, answers_of, cautions_of, facts_of, few_fields, kind_of, raw_of
+from dlcli.config.data import Csv, SplitSpec, Ts
+from dlcli.data.raw import Array
+from dlcli.data.sources.table import Column, Table, read_header, read_table
+from dlcli.data.sources.text_file import TextFile
+from dlcli.errors import DataError
+
+_TIME: Final = re.compile(r"(date|time|timestamp)s?$|^(date|time)")
+_TARGETS: Final = ("target", "label", "class", "y", "outcome")
+"""Names that say which column is to be predicted; else it is the last."""
+_NUMBERS: Final = ("id", "index", "row", "no")
+"""Names of columns that only count the rows: a network learns them by heart."""
+_MOST_WINDOW: Final = 64
+_MOST_LISTED: Final = 8
+_NOT_TARGET: Final = "the column to predict"
+
+
+def survey_ts(path: Path) -> Survey:
+    """Reads the series.
+
+    Raises:
+        DataError: a file is damaged, or holds what the source can't read.
+    """
+    spec = Ts(path=str(path))
+    raw, facts = raw_of(spec), facts_of(spec)
+    samples = len(raw.train)
+    found = f"{samples:,} {kind_of(facts.input)} for training, with {answers_of(facts, raw.class_names)}"
+    targets = cast("Array", raw.train.targets)
+    cautions = cautions_of(targets, "what is to be predicted") if facts.target.num_targets is not None else ()
+    return Survey(Ts.kind, path, facts, samples, found, few_fields(samples), cautions)
+
+
+def survey_csv(path: Path) -> Survey:
+    """Reads the table: with a column of time its rows follow one another and are forecast, else each is a sample.
+
+    Raises:
+        DataError: the file is damaged, or holds what the source can't read.
+    """
+    file = TextFile.at(path)
+    names = read_header(file)
+    table = read_table(file, (), names)
+    time = next((name for name in names if _is_time(name, table.columns[name])), None)
+    rows = len(table.lines)
+    fields = _windows(table, time, rows) if time is not None else _rows(table)
+    spec = Csv.model_validate({"path": str(path)} | {key: _given(key, value) for key, value, _ in fields})
+    raw, facts = raw_of(spec), facts_of(spec)
+    read = set(spec.features or ()) or {name for name in names if table.columns[name].is_numeric} | set(spec.target or ())
+    found = f"{rows:,} rows of {len(names):,} columns: {kind_of(facts.input)}, with {answers_of(facts, raw.class_names)}"
+    cautions = (*_unread([name for name in names if name not in {*read, time}]), *_time_caution(time, spec))
+    if facts.target.num_targets is not None:
+        cautions = (*cautions, *cautions_of(cast("Array", raw.train.targets), f"`{(spec.target or names[-1:])[0]}`"))
+    return Survey(Csv.kind, path, facts, len(raw.train), found, fields, cautions)
+
+
+def _given(key: str, value: Any) -> Any:
+    return SplitSpec(**value) if key == "split" else value
+
+
+def _is_time(name: str, column: Column) -> bool:
+    """By its name, and by values that are almost all different: a duration that repeats is a feature."""
+    assert column.texts is not None
+    is_named = _TIME.search(name.lower()) is not None
+    return is_named and len(set(column.texts)) > 0.9 * len(column.texts)
+
+
+def _windows(table: Table, time: str, rows: int) -> tuple[Field, ...]:
+    """A forecast of the next row: of the named target, or of the last column of numbers that is not the time."""
+    numeric = [name for name, column in table.columns.items() if column.is_numeric and name != time]
+    if not numeric:
+        raise DataError(f"{table.path} has no column of numbers beside `{time}`", help="a forecast needs one to predict")
+    target = next((name for name in numeric if name.lower() in _TARGETS), numeric[-1])
+    few = few_fields(rows)
+    share = few[0][1]["valid"] if few else SplitSpec().valid
+    held_out = int(share * (1 - SplitSpec().test) * rows)
+    window = min(_MOST_WINDOW, 1 << max(1, (held_out // 2).bit_length() - 1))
+    fields: list[Field] = [("target", target, _NOT_TARGET)]
+    if _is_ordering(table.columns[time]):
+        fields.append(("time", time, "puts the rows in order; is no feature"))
+    elif table.columns[time].is_numeric:
+        fields.append(("features", numeric, "not the time, which is no date that can be read"))
+    fields += [
+        ("window", window, "rows that the network reads; try half and twice as many"),
+        ("horizon", 1, "how many rows ahead it predicts"),
+    ]
+    return (*fields, *few)
+
+
+def _is_ordering(column: Column) -> bool:
+    """Whether the source can sort by the column: numbers throughout, or ISO dates throughout."""
+    assert column.texts is not None
+    return column.odd_row is None if column.is_numeric else all(map(_is_date, column.texts))
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.fromisoformat(f"{text}-01" if re.fullmatch(r"[0-9]{4}-[0-9]{2}", text) else text)
+    except ValueError:
+        return False
+    return True
+
+
+def _time_caution(time: str | None, spec: Csv) -> tuple[str, ...]:
+    if time is None or spec.time is not None:
+        return ()
+    return (f"`{printable(time)}` holds no dates like 2016-07-01 12:30, so the rows have to stand in their order already",)
+
+
+def _rows(table: Table) -> tuple[Field, ...]:
+    names = list(table.columns)
+    target = next((name for name in names if name.lower() in _TARGETS), names[-1])
+    fields: list[Field] = [("target", target, _NOT_TARGET)]
+    features = [name for name in names if name != target and table.columns[name].is_numeric]
+    kept = [name for name in features if name.lower() not in _NUMBERS]
+    if kept and len(kept) < len(features):
+        fields.append(("features", kept, "without what only numbers the rows"))
+    return (*fields, *few_fields(len(table.lines)))
+
+
+def _unread(names: list[str]) -> tuple[str, ...]:
+    """What is to be said of columns that no network reads."""
+    if not names:
+        return ()
+    listed = ", ".join(f"`{printable(name)}`" for name in names[:_MOST_LISTED]) + (", ..." if len(names) > _MOST_LISTED else "")
+    return (f"not read: {listed}. Text can't be; write a category as columns of 0 and 1",)

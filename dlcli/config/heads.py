@@ -1,0 +1,196 @@
+"""Whether the network's outputs, the losses, the metrics and the data fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from math import prod
+
+from dlcli.config import tree
+from dlcli.config.diagnostics import Place, Report, did_you_mean, one_of
+from dlcli.config.facts import DataFacts, Target
+from dlcli.config.graph import Graph
+from dlcli.config.losses import BinaryCrossEntropy, CrossEntropy, LossSpec
+from dlcli.config.metrics import METRICS, MetricSpec, TopK
+from dlcli.config.shapes import Sequence, Shape, Vector, window_sizes
+from dlcli.config.training import TrainSpec
+from dlcli.config.tree import Mapping
+
+
+@dataclass(frozen=True)
+class _Head:
+    """One output of the network and what it is judged by.
+
+    Attributes:
+        shape: of the output.
+        place: of its layer.
+        target: what it is compared with.
+        loss: how.
+        metrics: what is measured, with the place of each.
+        loss_path: where the loss stands in the config.
+        fact: what `${...}` calls the target: `data.` or `data.NAME.`.
+        time: the steps of the data, where the target has an answer for each of them.
+    """
+
+    shape: Shape
+    place: Place
+    target: Target
+    loss: LossSpec
+    metrics: tuple[tuple[MetricSpec, Place], ...]
+    loss_path: tuple[str, ...]
+    fact: str
+    time: object
+
+
+def check_heads(graph: Graph, facts: DataFacts, train: TrainSpec, composed: Mapping, report: Report) -> TrainSpec | None:
+    """Reports what does not fit.
+
+    Args:
+        graph: the network.
+        facts: its data.
+        train: as it is written.
+        composed: the config, for places.
+        report: where mistakes are recorded.
+
+    Returns:
+        The training with one objective for each output, or None where its losses are not for these outputs.
+    """
+    if isinstance(train.loss, dict) and not _names_outputs(train.loss, graph, composed, report):
+        return None
+    full = train.for_outputs(graph.outputs)
+    for output in graph.outputs:
+        head = _head(output, graph, facts, full, composed)
+        if head is None:
+            help = f"the data has the targets {', '.join(f'`{name}`' for name in facts.targets)}: name the layer so"
+            report.error("head", f"the data has no target `{output}`", graph.node(output).place, help=help)
+        elif _check_kind(head, composed, report):
+            _check_output(head, composed, report)
+            _check_metrics(head, report)
+    _check_monitor(full, composed, report)
+    _check_batch_norm(graph, train, composed, report)
+    return full
+
+
+def _names_outputs(losses: Collection[str], graph: Graph, composed: Mapping, report: Report) -> bool:
+    node = tree.node_at(composed, ["train", "loss"])
+    for name in sorted(set(losses) - set(graph.outputs)):
+        place = node.entries[name].key_place if isinstance(node, Mapping) and name in node.entries else composed.place
+        report.error("unknown-name", f"the network has no output `{name}`", place, help=did_you_mean(name, graph.outputs))
+    for name in sorted(set(graph.outputs) - set(losses)):
+        place = tree.place_of(composed, ["train", "loss"])
+        report.error("missing-key", f"the output `{name}` has no loss", place, help=f"add `{name}:` with a loss")
+    return set(losses) == set(graph.outputs)
+
+
+def _head(output: str, graph: Graph, facts: DataFacts, train: TrainSpec, composed: Mapping) -> _Head | None:
+    target = facts.target_of(output)
+    if target is None:
+        return None
+    objective, path = train.objective_of(output), ["train", "loss"]
+    losses = tree.node_at(composed, path)
+    own = losses.get(output) if isinstance(losses, Mapping) else None
+    path += [output] if own is not None else []
+    metrics_path = [*path, "metrics"] if isinstance(own, Mapping) and own.get("metrics") else ["train", "metrics"]
+    metrics = objective.metrics or ()
+    placed = tuple((metric, tree.place_of(composed, [*metrics_path, index])) for index, metric in enumerate(metrics))
+    fact = f"data.{output}." if len(facts.targets) > 1 else "data."
+    times = [shape.time for shape in facts.inputs.values() if isinstance(shape, Sequence)]
+    node = graph.node(output)
+    return _Head(node.output_shape, node.place, target, objective.loss, placed, tuple(path), fact, times[0] if times else None)
+
+
+def _check_kind(head: _Head, composed: Mapping, report: Report) -> bool:
+    """Whether the loss is for classes where there are classes, and for values where there are values."""
+    place = tree.place_of(composed, head.loss_path)
+    loss, target = head.loss, head.target
+    if isinstance(loss, CrossEntropy):
+        if target.num_classes is not None:
+            return True
+        help = "use mse, l1, huber or binary_cross_entropy, or give the classes as whole numbers"
+        report.error("head", "`cross_entropy` needs classes, and the data has values to predict", place, help=help)
+        return False
+    if target.num_targets is not None or (isinstance(loss, BinaryCrossEntropy) and target.num_classes == 2):
+        return True
+    help = "use cross_entropy, or give the targets as numbers with a fraction (float)"
+    report.error("head", f"`{loss.kind}` needs values to predict, and the data has classes", place, help=help)
+    return False
+
+
+def _check_output(head: _Head, composed: Mapping, report: Report) -> None:
+    """Whether the output has the sizes that the target asks for."""
+    is_classification = isinstance(head.loss, CrossEntropy)
+    needed = head.target.num_classes if is_classification else head.target.num_targets or 1
+    assert needed is not None
+    what = "classes" if is_classification else "values to predict"
+    shape = head.shape
+    if not head.target.per_step and isinstance(shape, Sequence) and isinstance(shape.item, Vector):
+        help = "does the last recurrent layer need `return: last`?"
+        report.error("head", f"the data has one answer for each sample, and the network gives {shape}", head.place, help=help)
+        return
+    if head.target.per_step:
+        if not isinstance(shape, Sequence) or shape.time != head.time:
+            message = f"the data has an answer for each of {head.time} steps, and the network gives {shape}"
+            report.error("head", message, head.place, help="does the last recurrent layer need `return: sequence`?")
+            return
+        shape = shape.item
+    fact = "num_classes" if is_classification else "num_targets"
+    end = f"${{{head.fact}{fact}}}" if head.target.num_targets or is_classification else "1"
+    if not isinstance(shape, Vector):
+        help = f"end with `- flatten` and `- linear: {needed}`"
+        report.error("head", f"the data has {needed} {what}, and the network gives {head.shape}", head.place, help=help)
+    elif shape.features < needed or (not is_classification and shape.features != needed):
+        message = f"the data has {needed} {what}, and the network gives {shape.features}"
+        report.error("head", message, head.place, help=f"end with `- linear: {end}`")
+    else:
+        _check_weights(shape, head, composed, report)
+
+
+def _check_metrics(head: _Head, report: Report) -> None:
+    judged = "classes" if isinstance(head.loss, CrossEntropy | BinaryCrossEntropy) else "values"
+    classes = head.target.num_classes
+    for metric, place in head.metrics:
+        if metric.judges != judged:
+            fitting = [name for name, spec in METRICS.items() if spec.judges == judged]
+            report.error("head", f"`{metric.kind}` judges {metric.judges}, and the loss {judged}", place, help=one_of(fitting))
+        elif isinstance(metric, TopK) and isinstance(head.loss, BinaryCrossEntropy):
+            report.error("head", "`top_k` ranks classes, and `binary_cross_entropy` has yes-or-no labels", place)
+        elif isinstance(metric, TopK) and (classes or 1) < metric.k:
+            report.error("head", f"`top_k` looks at {metric.k} classes, and the data has {classes or 'none'}", place)
+
+
+def _check_weights(output: Vector, head: _Head, composed: Mapping, report: Report) -> None:
+    """Whether the loss has one weight for each score."""
+    key, weights = "", None
+    if isinstance(head.loss, CrossEntropy):
+        key, weights = "class_weights", head.loss.class_weights
+    elif isinstance(head.loss, BinaryCrossEntropy):
+        key, weights = "pos_weight", head.loss.pos_weight
+    if weights is not None and len(weights) != output.features:
+        place = tree.place_of(composed, [*head.loss_path, key])
+        report.error("head", f"`{key}` has {len(weights)} numbers, and the network gives {output.features} scores", place)
+
+
+def _check_monitor(train: TrainSpec, composed: Mapping, report: Report) -> None:
+    if train.monitor is None or train.monitor in ("loss", *train.measured):
+        return
+    known = ["loss", *train.measured]
+    message = f"`monitor` is '{train.monitor}', and what is measured is: {', '.join(known)}"
+    place = tree.place_of(composed, ["train", "monitor"])
+    report.error("value", message, place, help=did_you_mean(train.monitor, known))
+
+
+def _check_batch_norm(graph: Graph, train: TrainSpec, composed: Mapping, report: Report) -> None:
+    """Whether batches are large enough for what is normalised over them."""
+    if train.batch_size > 1:
+        return
+    for node in graph.nodes:
+        if node.body is not None:
+            _check_batch_norm(node.body, train, composed, report)
+            continue
+        sizes = window_sizes(node.input_shapes[0]) if not isinstance(node.input_shapes[0], Vector) else ()
+        values = prod(size for size in sizes if isinstance(size, int))
+        if node.spec.kind.startswith("batch_norm") and values == 1:
+            place = tree.place_of(composed, ["train", "batch_size"])
+            message = f"`{node.spec.kind}` (line {node.place.line}) has one value of each channel in a batch of 1"
+            report.error("range", message, place, help="use larger batches, or `layer_norm`")
+            return

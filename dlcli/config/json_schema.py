@@ -1,0 +1,315 @@
+"""The JSON Schema (draft-07) of configs, made from the specs: what editors complete, explain and check.
+
+It takes every config that dlcli takes, and refuses what can be refused without knowing other files, the data or shapes. Where it
+has to choose it takes:
+
+- A file with `extends` may leave out what its base has to say, so nothing is required there.
+- Names of layers are a closed list, so that a misspelt one is underlined. In a file with `model.blocks` or `extends` any other
+  name may be the use of a block, and JSON Schema can't look up which blocks there are: only there every name is taken, and
+  `dlcli validate` finds the misspelt ones.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from textwrap import dedent
+from typing import Annotated, Any, Final
+
+from pydantic.fields import FieldInfo
+
+from dlcli.config.compose import SHIPPED_CONFIGS
+from dlcli.config.data import SOURCES, DataSpec
+from dlcli.config.field_docs import class_doc, field_docs
+from dlcli.config.field_examples import example_yaml, fields_example, layer_example
+from dlcli.config.layers import LAYERS
+from dlcli.config.layers.base import LayerSpec
+from dlcli.config.losses import LOSSES
+from dlcli.config.model import ModelSpec
+from dlcli.config.normalisation import NORMALIZATIONS
+from dlcli.config.objectives import LOSS, Objective
+from dlcli.config.spec import AnySpec, Choice, RawNode, Spec, key_of, keys_of
+from dlcli.config.spec_fields import choice_of, holds_layers, is_list, is_optional, is_raw, plain_default, required_keys, spec_of
+from dlcli.config.training import TrainSpec
+from dlcli.config.value_schema import EXPRESSION, Schema, either, in_words, inline_yaml, value_schema, with_expression
+
+SCHEMA_FILE: Final = "schema.json"
+
+
+class ConfigSpec(Spec):
+    """A config of dlcli: data, a network and its training."""
+
+    extends: str | tuple[str, ...] | None = None
+    """Another config to build on, or a list of them: mappings merge, lists and values replace. Paths count from the folder of
+    the file that says it."""
+    vars: Annotated[Any, RawNode] = None
+    """Numbers and texts with a name, for `${vars.NAME}` anywhere below."""
+    data: Annotated[DataSpec, Choice("data source", lambda: SOURCES)]
+    """What is learnt from: a source by name, and how its samples become the network's input."""
+    model: ModelSpec
+    """The network."""
+    train: TrainSpec = TrainSpec()
+    """How the network is trained."""
+
+
+def schema_path() -> Path:
+    """The schema file that comes with dlcli: beside the configs, in an installed package as in a checkout."""
+    installed = SHIPPED_CONFIGS / SCHEMA_FILE
+    return installed if installed.is_file() else SHIPPED_CONFIGS.parents[1] / "configs" / SCHEMA_FILE
+
+
+def config_schema() -> Schema:
+    """The schema of a whole config."""
+    closed = _Schemas()
+    with_blocks = _Schemas(closed.definitions, takes_blocks=True)
+    properties = {key: closed.field(ConfigSpec, name) for key, name in keys_of(ConfigSpec).items() if name != "model"}
+    properties["model"] = _prose(ConfigSpec, "model")
+    is_extending = {"required": ["extends"]}
+    has_blocks = {"required": ["model"], "properties": {"model": {"required": ["blocks"]}}}
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "dlcli config",
+        "description": class_doc(ConfigSpec),
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "allOf": [
+            {"if": is_extending, "else": closed.complete(ConfigSpec)},
+            {
+                "if": {"anyOf": [is_extending, has_blocks]},
+                "then": {"properties": {"model": with_blocks.part(ModelSpec, "model")}},
+                "else": {"properties": {"model": closed.part(ModelSpec, "model")}},
+            },
+        ],
+        "definitions": dict(sorted(closed.definitions.items())),
+    }
+
+
+class _Schemas:
+    """Makes the schema of each part once, as a definition that others refer to."""
+
+    def __init__(self, definitions: dict[str, Schema] | None = None, *, takes_blocks: bool = False) -> None:
+        self.definitions = definitions if definitions is not None else {}
+        self._takes_blocks = takes_blocks
+
+    def _defined(self, name: str, make: Callable[[], Schema]) -> Schema:
+        name = name.replace(" ", "_")
+        if name not in self.definitions:
+            self.definitions[name] = {}  # a part may hold itself
+            self.definitions[name] = make()
+        return {"$ref": f"#/definitions/{name}"}
+
+    def _defined_here(self, name: str, make: Callable[[], Schema]) -> Schema:
+        """A definition that holds layers, which may be uses of blocks or not."""
+        return self._defined(f"{name}.with_blocks" if self._takes_blocks else name, make)
+
+    def part(self, spec_class: type[Spec], title: str) -> Schema:
+        """A mapping of a spec's fields, or what its main field takes, or nothing where no field is required."""
+        define = self._defined_here if holds_layers(spec_class) else self._defined
+        return define(title, lambda: self._forms(spec_class, []))
+
+    def _layer(self, spec_class: type[LayerSpec]) -> Schema:
+        define = self._defined_here if holds_layers(spec_class) else self._defined
+        entries = example_yaml({"layers": layer_example(spec_class)}).partition("\n")[2]
+        return define(
+            f"layer.{spec_class.kind}", lambda: self._forms(spec_class, required_keys(spec_class), example=dedent(entries))
+        )
+
+    def _forms(self, spec_class: type[Spec], required: list[str], example: str = "") -> Schema:
+        """All forms of a spec's value.
+
+        Args:
+            spec_class: which spec.
+            required: the keys that a mapping must have.
+            example: shown below the prose.
+        """
+        forms = [self._mapping(spec_class, spec_class.model_fields) | ({"required": required} if required else {})]
+        needed = required_keys(spec_class)
+        if spec_class.main is not None and set(needed) <= {spec_class.main}:
+            forms.append(self._type(spec_class.model_fields[keys_of(spec_class)[spec_class.main]], spec_class.main))
+        if not needed:
+            forms.append({"type": "null"})
+        prose = class_doc(spec_class)
+        markdown = {"markdownDescription": f"{prose}\n\n```yaml\n{example}\n```"} if example else {}
+        return {"description": prose} | markdown | either(*forms)
+
+    def _mapping(self, spec_class: type[Spec], names: Any) -> Schema:
+        properties = {key_of(name, spec_class.model_fields[name]): self.field(spec_class, name) for name in names}
+        return {"type": "object", "properties": properties, "additionalProperties": False}
+
+    def field(self, spec_class: type[Spec], name: str) -> Schema:
+        """A field with its prose and its default; one that a class inherits is defined once for all of its family."""
+        owner = next(cls for cls in spec_class.__mro__ if name in inspect.get_annotations(cls))
+        if owner is spec_class or is_raw(spec_class.model_fields[name]):
+            return self._described(spec_class, name)
+        module = owner.__module__.rpartition(".")[2]
+        return self._defined(f"{module}.{owner.__name__.strip('_')}.{name.strip('_')}", lambda: self._described(spec_class, name))
+
+    def _described(self, spec_class: type[Spec], name: str) -> Schema:
+        info = spec_class.model_fields[name]
+        taken = self._type(info, key_of(name, info))
+        schema = _prose(spec_class, name) | ({"allOf": [taken]} if "$ref" in taken else taken)
+        if not info.is_required():
+            schema["default"] = plain_default(info)
+        return schema
+
+    def _type(self, info: FieldInfo, key: str) -> Schema:
+        """What a field takes, without its prose."""
+        nothing = [{"type": "null"}] if is_optional(info) else []
+        choice = choice_of(info)
+        if choice is not None:
+            taken = self._several(choice) if is_list(info) else self._choice(choice)
+            return either(taken, *nothing) if nothing else taken
+        if is_raw(info):
+            return self._raw(key)
+        inner = spec_of(info)
+        if inner is not None:
+            taken = self.part(inner, inner.__name__.removesuffix("Spec").lower())
+            return either(taken, *nothing) if nothing else taken
+        return with_expression(value_schema(info.annotation, info.metadata))
+
+    def _choice(self, choice: Choice, name: str = "", extra: type[Spec] | None = None) -> Schema:
+        """A name, or `name:` with the fields of what it names.
+
+        Args:
+            choice: which one.
+            name: of the definition; the choice's own without it.
+            extra: a spec whose fields, but those that are a choice of this kind, may stand beside the choice's.
+        """
+        specs, title = choice.table(), name or choice.what
+
+        def make() -> Schema:
+            kinds = [self._defined(f"{title}.{spec.kind}", partial(self._kind, spec, extra)) for spec in specs.values()]
+            expression = {"type": "string", "pattern": EXPRESSION}
+            computed = {"type": "object", "properties": {"name": expression}, "required": ["name"]}
+            snippets = _snippets(specs, lambda spec: {"name": spec.kind, **fields_example(spec)})
+            return snippets | {"anyOf": [_names(specs), expression, *kinds, computed]}
+
+        return self._defined(title, make)
+
+    def _kind(self, spec_class: type[Spec], extra: type[Spec] | None) -> Schema:
+        schema = self._mapping(spec_class, spec_class.model_fields)
+        beside = self._mapping(extra, [name for name in extra.model_fields if name != "loss"])["properties"] if extra else {}
+        properties = {"name": {"const": spec_class.kind}} | schema["properties"] | beside
+        return {"description": class_doc(spec_class)} | schema | {"properties": properties}
+
+    def _several(self, choice: Choice) -> Schema:
+        """A list of choices, or one. Lists replace those of a base, so each entry is complete."""
+        entry = {"allOf": [self._choice(choice), self._complete_choice(choice)]}
+        return self._defined(f"list of {choice.what}", lambda: {"anyOf": [{"type": "array", "items": entry}, entry]})
+
+    def complete(self, spec_class: type[Spec]) -> Schema:
+        """What has to be there where no base says it."""
+        inner: dict[str, Schema] = {}
+        for name, info in spec_class.model_fields.items():
+            choice, part = choice_of(info), spec_of(info)
+            if is_raw(info):
+                continue
+            if choice is not None and not is_list(info):
+                inner[key_of(name, info)] = self._complete_choice(choice)
+            elif choice is None and part is not None and self.complete(part):
+                inner[key_of(name, info)] = self.complete(part)
+        required = {"required": required_keys(spec_class)} if required_keys(spec_class) else {}
+        return required | ({"properties": inner} if inner else {})
+
+    def _complete_choice(self, choice: Choice) -> Schema:
+        def make() -> Schema:
+            needs: list[tuple[Schema, list[str]]] = []
+            for spec in choice.table().values():
+                need = self.complete(spec)
+                alike = next((kinds for other, kinds in needs if other == need), None)
+                if alike is not None:
+                    alike.append(spec.kind)
+                elif need:
+                    needs.append((need, [spec.kind]))
+            named = [{"if": {"properties": {"name": {"enum": kinds}}}, "then": need} for need, kinds in needs]
+            return {"if": {"type": "object"}, "then": {"required": ["name"]} | ({"allOf": named} if named else {})}
+
+        return self._defined(f"complete {choice.what}", make)
+
+    def _raw(self, key: str) -> Schema:
+        """What takes its part of the tree unread, by its key."""
+        made: Mapping[str, Callable[[], Schema]] = {
+            "vars": lambda: {
+                "type": ["object", "null"],
+                "additionalProperties": {"type": ["number", "string", "boolean", "null"]},
+            },
+            "layers": self._layers,
+            "blocks": lambda: {"type": ["object", "null"], "additionalProperties": self._defined_here("block", self._block)},
+            "loss": self._loss,
+            "normalize": self._normalization,
+        }
+        return made[key]() if key in made else {}
+
+    def _layers(self) -> Schema:
+        entry = self._defined_here("layer", self._entry)
+        return self._defined_here("layers", lambda: with_expression({"type": "array", "items": entry, "minItems": 1}))
+
+    def _entry(self) -> Schema:
+        """One entry of a list of layers."""
+        text: Schema = {"type": "string"}
+        if not self._takes_blocks:
+            text["pattern"] = EXPRESSION
+        block = {"description": "A block of `model.blocks`, with its parameters, `name`, `from` and `repeat`."}
+        properties = {kind: self._layer(spec) for kind, spec in LAYERS.items()}
+        mapping: Schema = {"type": "object", "properties": properties, "minProperties": 1, "maxProperties": 1}
+        mapping["additionalProperties"] = block if self._takes_blocks else False
+        fields = self._defined_here("layer with fields", lambda: mapping)
+        # What editors offer for an empty entry; the last one takes everything, since `if` below is what checks.
+        offered = [fields, _names(LAYERS), _snippets(LAYERS, lambda spec: layer_example(spec)[-1])]
+        return {"anyOf": offered, "if": {"type": "string"}, "then": {"anyOf": [_names(LAYERS), text]}, "else": fields}
+
+    def _block(self) -> Schema:
+        params = {
+            "type": ["object", "null"],
+            "description": "Its parameters, each with its default; one without a value has to be given by every use.",
+            "additionalProperties": {"type": ["number", "string", "boolean", "array", "null"]},
+        }
+        layers = {"description": "Its layers; `${NAME}` reads a parameter.", "allOf": [self._layers()]}
+        mapping = {"type": "object", "properties": {"params": params, "layers": layers}, "required": ["layers"]}
+        return {"anyOf": [mapping | {"additionalProperties": False}, self._layers()]}
+
+    def _loss(self) -> Schema:
+        """One loss, or one for each output."""
+        keys = {"name", *LOSSES, *(key for spec in LOSSES.values() for key in keys_of(spec))}
+        return _one_or_by_name(self._choice(LOSS), self._choice(LOSS, "objective", Objective), keys)
+
+    def _normalization(self) -> Schema:
+        """One normalisation, or one for each input."""
+        one = self._choice(Choice("normalisation", lambda: NORMALIZATIONS))
+        keys = {"name", *(key for spec in NORMALIZATIONS.values() for key in keys_of(spec))}
+        return _one_or_by_name(one, one, keys)
+
+
+def _one_or_by_name(one: Schema, each: Schema, reserved: set[str]) -> Schema:
+    """One of something, or a mapping of names, which are none of these keys, to one each."""
+    by_name = {"type": "object", "minProperties": 1, "propertyNames": {"not": {"enum": sorted(reserved)}}}
+    return {"if": by_name, "then": {"additionalProperties": each}, "else": one}
+
+
+def _names(specs: Mapping[str, type[Spec]]) -> Schema:
+    """The names that can stand alone."""
+    short = [spec for spec in specs.values() if not required_keys(spec)]
+    return {"enum": [spec.kind for spec in short], "enumDescriptions": [class_doc(spec) for spec in short]}
+
+
+def _snippets(specs: Mapping[str, type[AnySpec]], body: Callable[[type[AnySpec]], Any]) -> Schema:
+    """What an editor puts in for a name that can't stand alone: the name with the fields that it requires."""
+    long = [spec for spec in specs.values() if required_keys(spec)]
+    snippets = [{"label": spec.kind, "description": class_doc(spec), "body": body(spec)} for spec in long]
+    return {"defaultSnippets": snippets} if snippets else {}
+
+
+def _prose(spec_class: type[Spec], name: str) -> Schema:
+    """A field's prose, as editors show it."""
+    info = spec_class.model_fields[name]
+    prose = field_docs(spec_class).get(name)
+    facts = []
+    if choice_of(info) is None and spec_of(info) is None and not is_raw(info):
+        facts.append(in_words(value_schema(info.annotation, info.metadata)))
+    if not info.is_required() and info.default not in (None, {}):
+        facts.append(f"default `{inline_yaml(plain_default(info))}`")
+    markdown = "\n\n".join(text for text in (prose, "; ".join(facts)) if text)
+    return {"description": prose} | {"markdownDescription": markdown} if prose else {"description": "; ".join(facts)}

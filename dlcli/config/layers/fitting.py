@@ -1,0 +1,63 @@
+"""Whether a layer reads an input of some layout, and what mends it where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from dlcli.config.layers.base import LayerSpec
+from dlcli.config.layers.nesting import Sequential, TimeDistributed
+from dlcli.config.shapes import Image, Sequence, Shape, ShapeError, Vector, Volume, holds_tokens, num_values
+
+_ARTICLES: Final[Mapping[str, str]] = {
+    "vector": "a vector",
+    "series": "a sequence of vectors",
+    "tokens": "a sequence of tokens",
+    "token": "a token",
+    "image": "an image",
+    "clip": "a sequence of images",
+    "volume": "a volume",
+}
+
+
+def check_accepts(spec: LayerSpec, shape: Shape) -> None:
+    """Compares the layout that comes with those that the layer reads.
+
+    Raises:
+        ShapeError: it is none of them.
+    """
+    if isinstance(spec, Sequential):
+        return
+    if isinstance(spec, TimeDistributed):
+        if not isinstance(shape, Sequence):
+            raise ShapeError(f"`{spec.kind}` reads a sequence, and its input is {shape}")
+        return
+    if not spec.accepts:
+        if holds_tokens(shape):
+            raise ShapeError(f"`{spec.kind}` reads numbers, and its input is {shape}", help="put `- embedding: 64` before it")
+        return
+    if shape.layout not in spec.accepts:
+        raise ShapeError(f"{_reads(spec)}, and its input is {shape}", help=_mend(spec, shape))
+
+
+def _reads(spec: LayerSpec) -> str:
+    if spec.kind == "linear":
+        return "`linear` reads the last axis"
+    return f"`{spec.kind}` reads " + " or ".join(_ARTICLES[layout] for layout in spec.accepts)
+
+
+def _mend(spec: LayerSpec, shape: Shape) -> str | None:
+    """What to put before a layer that can't read its input."""
+    if holds_tokens(shape):
+        return "put `- embedding: 64` before it"
+    if isinstance(shape, Sequence) and isinstance(shape.item, Image) and {"image", "vector"} & set(spec.accepts):
+        return "put it, and what belongs to it, inside `- time_distributed: [...]`"
+    if "vector" in spec.accepts and all(isinstance(size, int) for size in shape.sizes):
+        return f"put `- flatten` before it: it gives {num_values(shape)} features"
+    if "series" in spec.accepts and isinstance(shape, Image):
+        return "`data: {view: rows}` reads an image as a sequence of rows"
+    if "series" in spec.accepts and isinstance(shape, Vector):
+        return "does a recurrent layer above it need `return: sequence`?"
+    if "image" in spec.accepts and isinstance(shape, Vector | Volume):
+        return f"put `- reshape: [C, H, W]` before it, three sizes that multiply to {num_values(shape)}"
+    return None

@@ -1,0 +1,39 @@
+"""Entries that hold other layers, or stand for one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from dlcli.config.layers.base import LayerSpec
+from dlcli.config.spec import RawNode
+
+
+class Nesting(LayerSpec):
+    """A layer made of layers, which see nothing outside but `input`."""
+
+    main: ClassVar[str | None] = "layers"
+
+    layers: Annotated[Any, RawNode]
+    """The layers, as under `model.layers`."""
+
+
+class Sequential(Nesting):
+    """A list of layers as one: its input is their `input`, its output that of the last."""
+
+    kind: ClassVar[str] = "sequential"
+
+
+class TimeDistributed(Nesting):
+    """A list of layers, the same weights for each step. A sequence of X becomes a sequence of what the layers make of X."""
+
+    kind: ClassVar[str] = "time_distributed"
+
+
+class Share(LayerSpec):
+    """A layer above once more, with the same weights, on another input."""
+
+    kind: ClassVar[str] = "share"
+    main: ClassVar[str | None] = "layer"
+
+    layer: str
+    """The name of the layer."""

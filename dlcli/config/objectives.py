@@ -1,0 +1,75 @@
+"""`train.loss`: one loss, or one for each output of the network, with its weight and its metrics."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from dlcli.config import tree
+from dlcli.config.diagnostics import Report
+from dlcli.config.losses import LOSSES, LossSpec
+from dlcli.config.metrics import METRICS, MetricSpec
+from dlcli.config.spec import Choice, ReadBy, Spec, dump, keys_of, read, read_choice
+from dlcli.config.tree import Mapping, Node
+from dlcli.config.values import NonNegativeFloat
+
+LOSS: Final = Choice("loss", lambda: LOSSES)
+
+
+class Objective(Spec):
+    """What an output is trained for: a loss, its share in the whole, and what is measured."""
+
+    loss: Annotated[LossSpec, LOSS]
+    """What is made small."""
+    weight: NonNegativeFloat = 1.0
+    """What the loss is multiplied by before the losses of all outputs are added."""
+    metrics: Annotated[tuple[MetricSpec, ...] | None, Choice("metric", lambda: METRICS)] = None
+    """What is measured of this output; without it, `train.metrics`."""
+
+
+Loss = LossSpec | dict[str, Objective]
+
+
+def read_loss(node: Node, report: Report) -> Loss | None:
+    """`cross_entropy`, `{name: cross_entropy, ...}` or `{OUTPUT: cross_entropy, OUTPUT: {name: mse, weight: 0.3}}`."""
+    if not _is_by_output(node):
+        loss = read_choice(node, LOSS, report)
+        assert loss is None or isinstance(loss, LossSpec)
+        return loss
+    assert isinstance(node, Mapping)
+    objectives = {name: _read_objective(entry.node, name, report) for name, entry in node.entries.items()}
+    known = {name: objective for name, objective in objectives.items() if objective is not None}
+    return known if len(known) == len(objectives) else None
+
+
+def _is_by_output(node: Node) -> bool:
+    """Whether the keys are outputs: none of them belongs to a loss."""
+    if not isinstance(node, Mapping) or node.short is not None or not node.entries:
+        return False
+    of_losses = {"name", *LOSSES, *(key for spec in LOSSES.values() for key in keys_of(spec))}
+    return not of_losses & node.entries.keys()
+
+
+def _read_objective(node: Node, name: str, report: Report) -> Objective | None:
+    own = {key: entry for key, entry in node.entries.items() if key in _OWN} if isinstance(node, Mapping) else {}
+    loss = node.without(*_OWN) if isinstance(node, Mapping) else node
+    place = node.place
+    return read(tree.Mapping({"loss": tree.Entry(place, loss), **own}, place), Objective, name, report)
+
+
+_OWN: Final = ("weight", "metrics")
+
+
+def dump_loss(loss: Loss) -> Any:
+    """What `read_loss` reads as the same."""
+    if isinstance(loss, LossSpec):
+        return dump(loss, with_name=True)
+    return {name: _dump_objective(objective) for name, objective in loss.items()}
+
+
+def _dump_objective(objective: Objective) -> dict[str, Any]:
+    fields = dump(objective)
+    return {**fields.pop("loss"), **fields}
+
+
+LossField = Annotated[Loss, ReadBy(read_loss, dump_loss)]
+"""The type of `train.loss`."""
