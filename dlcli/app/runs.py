@@ -10,7 +10,8 @@ from typing import Any
 from dlcli.config import compose, experiment
 from dlcli.config.experiment import Experiment
 from dlcli.config.facts import DataFacts
-from dlcli.errors import CheckpointError
+from dlcli.errors import CheckpointError, UsageError
+from dlcli.plugins import installed
 from dlcli.training.run_folder import RunFolder, find_run
 
 
@@ -61,7 +62,17 @@ def read_record(folder: RunFolder) -> dict[str, Any]:
         if not isinstance(record.get(key), kind):
             help = "restore it from a copy: runs can't be used without what it says of their data"
             raise CheckpointError(f"{folder.path / 'run.json'} has no proper `{key}`", help=help)
+    _check_plugins(folder, record)
     return record
+
+
+def _check_plugins(folder: RunFolder, record: dict[str, Any]) -> None:
+    """A run names its plug-ins; only a person loads them."""
+    there = {Path(origin).name for origin in installed()}
+    for origin in record.get("plugins", []):
+        name = Path(str(origin)).name
+        if name not in there:
+            raise UsageError(f"{folder.path} was trained with the plug-in {name}", help=f"give it: --plugin {origin}")
 
 
 def open_run(run: Run | str | Path | None, runs: Path) -> Run:

@@ -21,6 +21,7 @@ from dlcli.data.dataset import Dataset
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import EXIT_BUG, EXIT_OK, EXIT_SIGINT, DivergedError, DlcliError, ResourceError, UsageError
 from dlcli.models.network import build_network
+from dlcli.plugins import installed
 from dlcli.runtime.device import choose_device, device_title
 from dlcli.runtime.environment import environment, git_commit
 from dlcli.runtime.memory import keep_freed_memory, memory_errors
@@ -241,6 +242,7 @@ def _constant_record(
         },
         "versions": environment(trainer.device),
         "git_commit": git_commit(),
+        "plugins": installed(),
     }
 
 

@@ -15,7 +15,7 @@ from dlcli.app.configs import Config, read_experiment
 from dlcli.app.experiments import open_experiment, recorded_data_dir
 from dlcli.app.runs import Run, open_run, recorded_experiment
 from dlcli.config.experiment import Experiment
-from dlcli.config.losses import BinaryCrossEntropy, CrossEntropy, LossSpec
+from dlcli.config.losses import LossSpec
 from dlcli.config.objectives import Loss
 from dlcli.data.dataset import Tensors
 from dlcli.data.named import each, first
@@ -180,9 +180,9 @@ def _answers(outputs: Tensors, loss: Loss) -> Tensors:
 
 
 def _answer(output: Tensor, loss: LossSpec) -> Tensor:
-    if isinstance(loss, CrossEntropy):
+    if loss.judges == "classes":
         return output.softmax(dim=-1).cpu()
-    return (output.sigmoid() if isinstance(loss, BinaryCrossEntropy) else output).cpu()
+    return (output.sigmoid() if loss.judges == "labels" else output).cpu()
 
 
 def _tensor(inputs: Any) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dlcli.cli.console import print_json, print_result
-from dlcli.cli.options import DataDir, Device, Json, RunsDir
+from dlcli.cli.options import DataDir, Device, Json, Plugins, RunsDir
 
 
 def eval_command(
@@ -18,6 +18,7 @@ def eval_command(
     runs_dir: RunsDir = Path("runs"),
     device: Device = "auto",
     data_dir: DataDir = None,
+    plugin: Plugins = None,
     json: Json = False,
 ) -> None:
     """Judge a run's network on a split of its data.
@@ -25,7 +26,9 @@ def eval_command(
     Example: dlcli eval --split valid
     """
     from dlcli.app.use import evaluate  # torch: only once there is work to do
+    from dlcli.plugins import load_plugins
 
+    load_plugins(plugin or ())
     judgement = evaluate(run, split=split, checkpoint=checkpoint, device=device, runs=runs_dir, data_dir=data_dir)
     if json:
         print_json(judgement.as_json())

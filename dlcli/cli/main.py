@@ -16,6 +16,7 @@ import typer
 import dlcli
 from dlcli.cli.console import print_error, print_json, print_progress
 from dlcli.cli.eval import eval_command
+from dlcli.cli.export import export_command
 from dlcli.cli.init import init_command
 from dlcli.cli.schema import schema_command
 from dlcli.cli.smoke import smoke_command
@@ -36,6 +37,7 @@ app.command("train")(train_command)
 app.command("validate")(validate_command)
 app.command("summary")(summary_command)
 app.command("eval")(eval_command)
+app.command("export")(export_command)
 app.command("smoke")(smoke_command)
 app.command("init")(init_command)
 app.command("schema")(schema_command)
@@ -89,8 +91,8 @@ def run(arguments: Sequence[str]) -> int:
         diagnostics = error.diagnostics if isinstance(error, ConfigError) else ()
         if diagnostics:
             print_progress(message)
-            count = len(diagnostics)
-            print_error("the config has a mistake" if count == 1 else f"the config has {count} mistakes", None)
+            if len(diagnostics) > 1:
+                print_error(f"the config has {len(diagnostics)} mistakes", None)
         else:
             print_error(message, help)
         if as_json:

@@ -17,3 +17,7 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a value, for example train.epochs=5; ~KEY takes it away."),
 ]
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE", help="A Python file with layers, losses, metrics or data sources of your own."),
+]

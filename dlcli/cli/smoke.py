@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dlcli.cli.console import print_json, print_progress, print_result, table
-from dlcli.cli.options import DataDir, Device, Json
+from dlcli.cli.options import DataDir, Device, Json, Plugins
 from dlcli.errors import EXIT_SIGNALLED
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ def smoke_command(
     configs: Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="YAML files.")],
     device: Device = "auto",
     data_dir: DataDir = None,
+    plugin: Plugins = None,
     json: Json = False,
 ) -> int:
     """Try each CONFIG in seconds: a few steps, a checkpoint, reading it back, judging it. Nothing is downloaded or kept.
@@ -26,7 +27,9 @@ def smoke_command(
     Example: dlcli smoke configs/*.yaml
     """
     from dlcli.app.smoke import smoke  # torch: only once there is work to do
+    from dlcli.plugins import load_plugins
 
+    load_plugins(plugin or ())
     results = []
     for config in configs:
         result = smoke(config, device=device, data_dir=data_dir)

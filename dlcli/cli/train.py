@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dlcli.cli.console import duration, print_json, print_result
-from dlcli.cli.options import DataDir, Device, Json, RunsDir, Set
+from dlcli.cli.options import DataDir, Device, Json, Plugins, RunsDir, Set
 
 if TYPE_CHECKING:
     from dlcli.app.runs import Run
@@ -37,6 +37,7 @@ def train_command(
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="[RUN]", help="Go on with a run; without RUN, with the newest.")
     ] = None,
+    plugin: Plugins = None,
     json: Json = False,
 ) -> int:
     """Train the network of CONFIG, judge it on the test split and keep it in a folder under runs/.
@@ -45,7 +46,9 @@ def train_command(
     """
     from dlcli.app.train import TrainRequest, train  # torch: only once there is work to do
     from dlcli.cli.progress_display import progress_display
+    from dlcli.plugins import load_plugins
 
+    load_plugins(plugin or ())
     seeding = [f"train.seed={seed}"] if seed is not None else []
     with progress_display() as display:
         run = train(

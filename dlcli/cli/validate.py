@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dlcli.cli.console import print_json, print_progress, print_result
-from dlcli.cli.options import DataDir, Json, Set
+from dlcli.cli.options import DataDir, Json, Plugins, Set
 from dlcli.config.diagnostics import Diagnostic
 
 
@@ -18,6 +18,7 @@ def validate_command(
     data_dir: DataDir = None,
     strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as errors.")] = False,
     github: Annotated[bool, typer.Option("--github", help="Print annotations for a GitHub workflow on stdout.")] = False,
+    plugin: Plugins = None,
     json: Json = False,
 ) -> int:
     """Check each CONFIG without training: syntax, names, values, shapes, and what runs but is probably not meant.
@@ -25,7 +26,9 @@ def validate_command(
     Example: dlcli validate configs/*.yaml --strict
     """
     from dlcli.app.configs import diagnose
+    from dlcli.plugins import load_plugins
 
+    load_plugins(plugin or ())
     found = [diagnostic for config in configs for diagnostic in diagnose(config, set_ or (), data_dir)]
     errors = [diagnostic for diagnostic in found if strict or diagnostic.severity == "error"]
     if json:

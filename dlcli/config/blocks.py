@@ -27,13 +27,13 @@ class Block:
     Attributes:
         name: what entries call it.
         params: each parameter with its default, None where a use must give it.
-        layers: the list, its `${...}` still unread.
+        layers: the list, its `${...}` still unread; None where the block has a mistake, so that its uses are not blamed.
         place: of the name.
     """
 
     name: str
     params: Mapping[str, Node | None]
-    layers: Node
+    layers: Node | None
     place: Place
 
 
@@ -56,21 +56,20 @@ def _read_block(name: str, entry: tree.Entry, report: Report) -> Block | None:
         return None
     if not _NAME.fullmatch(name):
         report.error("name", f"no block can be called `{name}`", place, help="use a letter, then letters, digits and `_`")
-        return None
+        return Block(name, {}, None, place)
     if isinstance(node, Sequence):
         return Block(name, {}, node, place)
     if not isinstance(node, tree.Mapping):
         help = "write `layers:` with a list, and `params:` where it has any"
         report.error("type", f"a block is a mapping, not {describe(node)}", node.place, help=help)
-        return None
+        return Block(name, {}, None, place)
     for key, wrong in node.entries.items():
         if key not in ("params", "layers"):
             hint = did_you_mean(key, ("params", "layers"))
             report.error("unknown-key", f"the block `{name}` has no key `{key}`", wrong.key_place, help=hint)
     layers = node.get("layers")
-    if layers is None:
+    if layers is None and not any(near_enough(key, "layers") for key in node.entries if key != "params"):
         report.error("missing-key", f"the block `{name}` has no `layers`", place)
-        return None
     return Block(name, _read_params(node.get("params"), report), layers, place)
 
 

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Literal
 
+from dlcli.config.synonyms import meanings, plain_word
 from dlcli.errors import DlcliError
 
 Severity = Literal["error", "warning"]
 
 MAX_SHOWN: Final = 160
 """Characters of a line that a message shows."""
+MAX_MISSPELT: Final = 60
+"""Characters of a word that may be a known one misspelt."""
 
 
 @dataclass(frozen=True)
@@ -168,16 +171,32 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """A hint that names the known word nearest to `word`, or lists a few where none is near."""
+    """A hint that names the known word nearest to `word`, or lists them where none is near."""
     known = sorted(known)
-    near = difflib.get_close_matches(word.lower().replace("-", "_"), known, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean `{near[0]}`?"
-    squeezed = {name.replace("_", ""): name for name in known}
-    same = squeezed.get(word.lower().replace("_", "").replace("-", ""))
-    if same:
-        return f"did you mean `{same}`?"
+    near = nearest(word, known)
+    if near is not None:
+        return f"did you mean `{near}`?"
     return one_of(known) if known else None
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that `word` probably stands for: another name of it, or it misspelt."""
+    known = sorted(known)
+    same = same_meaning(word, known)
+    plain = meanings(word)[0]
+    if same is not None or len(plain) > MAX_MISSPELT:
+        return same
+    by_plain_word = {plain_word(name): name for name in known}
+    near = difflib.get_close_matches(plain, by_plain_word, n=4, cutoff=0.6)
+    with_its_letters = [name for name in near if sorted(name) == sorted(plain)]
+    return by_plain_word[(with_its_letters or near)[0]] if near else None
+
+
+def same_meaning(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is `word` in another spelling, or what another library calls `word`."""
+    by_plain_word = {plain_word(name): name for name in known}
+    found = (by_plain_word.get(plain_word(meaning)) for meaning in meanings(word))
+    return next((name for name in found if name is not None), None)
 
 
 def one_of(known: Iterable[str]) -> str:

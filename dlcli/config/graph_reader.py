@@ -197,6 +197,8 @@ class _GraphReader:
         return _Layer(entry, spec, spec.layers if isinstance(spec, Nesting) else None, self._vocabulary)
 
     def _read_block(self, entry: _EntryOfList, block: Block) -> _Layer | None:
+        if block.layers is None:
+            return None
         opened = self._vocabulary.open_blocks
         if block.name in opened:
             chain = " -> ".join(f"`{name}`" for name in (*opened[opened.index(block.name) :], block.name))

@@ -103,13 +103,13 @@ def _check_kind(head: _Head, composed: Mapping, report: Report) -> bool:
     """Whether the loss is for classes where there are classes, and for values where there are values."""
     place = tree.place_of(composed, head.loss_path)
     loss, target = head.loss, head.target
-    if isinstance(loss, CrossEntropy):
+    if loss.judges == "classes":
         if target.num_classes is not None:
             return True
         help = "use mse, l1, huber or binary_cross_entropy, or give the classes as whole numbers"
-        report.error("head", "`cross_entropy` needs classes, and the data has values to predict", place, help=help)
+        report.error("head", f"`{loss.kind}` needs classes, and the data has values to predict", place, help=help)
         return False
-    if target.num_targets is not None or (isinstance(loss, BinaryCrossEntropy) and target.num_classes == 2):
+    if target.num_targets is not None or (loss.judges == "labels" and target.num_classes == 2):
         return True
     help = "use cross_entropy, or give the targets as numbers with a fraction (float)"
     report.error("head", f"`{loss.kind}` needs values to predict, and the data has classes", place, help=help)
@@ -118,7 +118,7 @@ def _check_kind(head: _Head, composed: Mapping, report: Report) -> bool:
 
 def _check_output(head: _Head, composed: Mapping, report: Report) -> None:
     """Whether the output has the sizes that the target asks for."""
-    is_classification = isinstance(head.loss, CrossEntropy)
+    is_classification = head.loss.judges == "classes"
     needed = head.target.num_classes if is_classification else head.target.num_targets or 1
     assert needed is not None
     what = "classes" if is_classification else "values to predict"
@@ -146,14 +146,14 @@ def _check_output(head: _Head, composed: Mapping, report: Report) -> None:
 
 
 def _check_metrics(head: _Head, report: Report) -> None:
-    judged = "classes" if isinstance(head.loss, CrossEntropy | BinaryCrossEntropy) else "values"
+    judged = "values" if head.loss.judges == "values" else "classes"
     classes = head.target.num_classes
     for metric, place in head.metrics:
         if metric.judges != judged:
             fitting = [name for name, spec in METRICS.items() if spec.judges == judged]
             report.error("head", f"`{metric.kind}` judges {metric.judges}, and the loss {judged}", place, help=one_of(fitting))
-        elif isinstance(metric, TopK) and isinstance(head.loss, BinaryCrossEntropy):
-            report.error("head", "`top_k` ranks classes, and `binary_cross_entropy` has yes-or-no labels", place)
+        elif isinstance(metric, TopK) and head.loss.judges == "labels":
+            report.error("head", f"`top_k` ranks classes, and `{head.loss.kind}` has yes-or-no labels", place)
         elif isinstance(metric, TopK) and (classes or 1) < metric.k:
             report.error("head", f"`top_k` looks at {metric.k} classes, and the data has {classes or 'none'}", place)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from abc import abstractmethod
+from typing import Any, ClassVar, Literal, Protocol
 
 from dlcli.config.spec import Spec, table
 from dlcli.config.values import PositiveInt
@@ -13,6 +14,24 @@ class MetricSpec(Spec):
 
     judges: ClassVar[Literal["classes", "values"]]
     larger_is_better: ClassVar[bool] = True
+
+
+class Measure(Protocol):
+    """A metric at work."""
+
+    def update(self, outputs: Any, targets: Any) -> None:
+        """Takes one batch: the network's outputs and the targets, tensors."""
+
+    def value(self) -> float:
+        """The metric over all that was taken."""
+
+
+class OwnMetric(MetricSpec):
+    """A metric that measures itself, as those of plug-ins do."""
+
+    @abstractmethod
+    def build(self) -> Measure:
+        """An empty measure."""
 
 
 class Accuracy(MetricSpec):

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from dlcli.config import tree
-from dlcli.config.diagnostics import Place, Report, did_you_mean, one_of
+from dlcli.config.diagnostics import Place, Report, did_you_mean, nearest, one_of, same_meaning
 from dlcli.config.field_docs import field_docs
 from dlcli.config.tree import Entry, Node, Scalar, describe, describe_value
 
@@ -208,7 +208,23 @@ def _spec_class(annotation: Any) -> type[Spec] | None:
 
 
 def _help_for_key(key: str, spec_class: type[Spec]) -> str:
-    return did_you_mean(key, keys_of(spec_class)) or "remove it: it has no fields"
+    known = keys_of(spec_class)
+    holder = None if same_meaning(key, known) else _help_for_key_inside(key, spec_class)
+    return holder or did_you_mean(key, known) or "remove it: it has no fields"
+
+
+def _help_for_key_inside(key: str, spec_class: type[Spec]) -> str | None:
+    """What to do with a key that stands one level too high: `lr` belongs inside of `optimizer`."""
+    for name, info in spec_class.model_fields.items():
+        choices = [marker.table().values() for marker in info.metadata if isinstance(marker, Choice)]
+        own = _spec_class(info.annotation)
+        parts = [*([own] if own else []), *(choices[0] if choices else ())]
+        if any(issubclass(spec_class, part) for part in parts):
+            continue
+        inner = same_meaning(key, {inner for part in parts for inner in keys_of(part)})
+        if inner is not None:
+            return f"write `{inner}` inside of `{key_of(name, info)}`"
+    return None
 
 
 def _report_invalid(
@@ -238,7 +254,7 @@ def _is_uninterpolated(value: object) -> bool:
 
 def near_enough(word: str, known: str) -> bool:
     """Whether `word` is probably `known` misspelt."""
-    return did_you_mean(word, [known]) == f"did you mean `{known}`?"
+    return nearest(word, [known]) is not None
 
 
 def _named_place(mapping: tree.Mapping, details: ErrorDetails) -> Place:
@@ -262,7 +278,6 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
-    "finite_number": "a finite number",
     "bool_type": "true or false",
     "string_type": "a text",
     "tuple_type": "a list",
@@ -283,6 +298,8 @@ def _worded(details: ErrorDetails, subject: str) -> tuple[str, str]:
     kind, found, context = details["type"], describe_value(details["input"]), details.get("ctx", {})
     if kind in _EXPECTED:
         return "type", f"{subject} must be {_EXPECTED[kind]}, not {found}"
+    if kind == "finite_number":
+        return "range", f"{subject} must be a finite number, not {found}"
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
         return "range", f"{subject} must be {words} {context[bound]:g}, not {details['input']}"

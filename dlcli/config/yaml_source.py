@@ -7,7 +7,7 @@ text can exhaust memory or the interpreter's stack.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import yaml
@@ -69,20 +69,36 @@ def _report_character(source: Source, position: int, report: Report) -> None:
 
 
 def _syntax_diagnostic(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic:
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    if line > len(source.lines):  # the end of the text is shown where its last line ends
-        line, column = len(source.lines), len(source.lines[-1]) + 1
-    text = source.lines[line - 1]
+    place = _marked(source, error.problem_mark or error.context_mark)
+    text = source.lines[place.line - 1]
     message = str(error.problem or error.context or "not YAML")
-    help = None
-    if "\t" in text[: column + 1]:
-        message, help = "a tab can't indent YAML", "indent with spaces"
-    elif "mapping values are not allowed" in message:
-        message, help = "a `:` where none can stand", "quote a text that contains `: `, and check the indentation"
-    elif "did not find expected" in message and error.context:
+    if "\t" in text[: place.column + 1]:
+        return Diagnostic("syntax", "a tab can't indent YAML", place, "indent with spaces")
+    if text[: place.column].endswith("${"):
+        place = replace(place, column=place.column - 1, length=2)
+        return Diagnostic("syntax", "`${` inside of braces or brackets", place, 'put quotes around it: "${...}"')
+    if "mapping values are not allowed" in message:
+        help = "quote a text that contains `: `, and check the indentation"
+        return Diagnostic("syntax", "a `:` where none can stand", place, help)
+    opened = _marked(source, error.context_mark)
+    opening = source.lines[opened.line - 1][opened.column - 1 : opened.column]
+    if opening in _CLOSED_BY and (opened.line < place.line or "end of stream" in message):
+        stopped = (("reading stopped here", place),)
+        return Diagnostic("syntax", f"the `{opening}` has no `{_CLOSED_BY[opening]}`", opened, "close it", stopped)
+    if "did not find expected" in message and error.context:
         message = f"{message} {error.context}"
-    return Diagnostic("syntax", message, Place(source, line, column), help)
+    return Diagnostic("syntax", message, place)
+
+
+_CLOSED_BY: Final = {"[": "]", "{": "}", '"': '"', "'": "'"}
+
+
+def _marked(source: Source, mark: yaml.Mark | None) -> Place:
+    """Where the parser's mark stands; the end of the text where its last line ends."""
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    if line > len(source.lines):
+        line, column = len(source.lines), len(source.lines[-1]) + 1
+    return Place(source, line, column)
 
 
 @dataclass

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dlcli.config.graph import Graph, LayerNode
 from dlcli.config.initialisation import InitSpec, WithInit
+from dlcli.config.layers.base import OwnLayer
 from dlcli.config.layers.nesting import TimeDistributed as TimeDistributedSpec
 from dlcli.models.builders import BUILDERS
 from dlcli.models.initialisation import initialise
@@ -97,6 +98,9 @@ def _initialise(network: Network, init: InitSpec | None) -> None:
 
 
 def _build(node: LayerNode) -> nn.Module:
+    if isinstance(node.spec, OwnLayer):
+        module: nn.Module = node.spec.build(*node.input_shapes)
+        return module
     if node.body is None:
         return BUILDERS[type(node.spec)](node.spec, node.input_shapes)
     return TimeDistributed(node.body) if isinstance(node.spec, TimeDistributedSpec) else Network(node.body)

@@ -37,6 +37,12 @@ def python_module(graph: Graph, introduction: str) -> str:
     return f'"""{introduction}\n"""\n\n' + "\n".join(imports) + f"\n\n\n{bodies}\n"
 
 
+def shapes_text(graph: Graph) -> str:
+    """What a batch is before and behind the network: `(batch, 1, 28, 28) -> (batch, 10)`."""
+    shapes = ShapeTexts(Parameters({}))
+    return f"{_named_shapes([graph.inputs], shapes)} -> {_named_shapes([graph.output_shapes], shapes)}"
+
+
 @dataclass(frozen=True)
 class _Member:
     """What is registered under a name: torch's class, or the written one of that number, and its arguments' names."""
@@ -142,7 +148,7 @@ def _title(owner: LayerNode | None) -> str:
 def _class_lines(written: _Class, classes: Sequence[_Class]) -> list[str]:
     """The text of a class; settles what its uses give to its constructor."""
     slots = [_slots([use.members[index] for use in written.uses]) for index in range(len(written.skeleton.members))]
-    parameters = Parameters([slot for member in slots for slot in member])
+    parameters = Parameters({member.name: arguments for member, arguments in zip(written.skeleton.members, slots, strict=True)})
     for index, use in enumerate(written.uses):
         use.parameters = tuple(Argument(name, values[index], REQUIRED) for name, values in parameters.values.items())
     registrations = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Mapping
 from typing import Final
 
 from dlcli.config.shapes import Image, Sequence, Shape, Vector, Volume
@@ -10,24 +10,23 @@ from dlcli.models.python_source import Argument, Value, literal
 
 Slot = tuple[Argument, ...]
 """One argument of one call, in each use."""
-_COUNTS: Final = frozenset(
-    {"channels", "in_channels", "out_channels", "num_features", "in_features", "out_features", "num_channels", "groups"}
-)
-"""Arguments that count the same thing: where they have equal values in all uses, they are one parameter."""
+_COUNTS: Final = ("channels", "num_features", "in_features", "out_features", "groups")
+"""How the names of arguments end that count the same thing: with equal values in all uses, they are one parameter."""
 
 
 class Parameters:
-    """Of a constructor: what its calls need, and nothing for what never differs.
+    """Of a constructor: what the calls of its members need, and nothing for what never differs.
 
     Attributes:
         values: what each use gives for each.
     """
 
-    def __init__(self, slots: list[Slot]) -> None:
+    def __init__(self, members: Mapping[str, list[Slot]]) -> None:
         self.values: dict[str, tuple[Value, ...]] = {}
         self._names: dict[Slot, str] = {}
-        for group in _groups(slot for slot in slots if _differs(slot)):
-            name = _free(_name(group), self.values)
+        for member, group in _groups(members):
+            name = _name(group)
+            name = _free(f"{member}_{name}" if name in self.values else name, self.values)
             self.values[name] = _values(group[0])
             self._names |= dict.fromkeys(group, name)
 
@@ -45,19 +44,20 @@ class Parameters:
 
     def count_called(self, values: tuple[object, ...]) -> str | None:
         """The parameter that gives the number of channels or features, where it has these values."""
-        named = (slot[0].name in _COUNTS and name for slot, name in self._names.items() if _values(slot) == values)
-        return next(filter(None, named), None)
+        named = (name for slot, name in self._names.items() if slot[0].name.endswith(_COUNTS) and _values(slot) == values)
+        return next(named, None)
 
 
-def _groups(slots: Iterable[Slot]) -> list[list[Slot]]:
-    """Those that are one parameter together."""
-    groups: list[list[Slot]] = []
-    for slot in slots:
-        group = next((group for group in groups if _are_one(group[0], slot)), None)
-        if group is None:
-            groups.append([slot])
-        else:
-            group.append(slot)
+def _groups(members: Mapping[str, list[Slot]]) -> list[tuple[str, list[Slot]]]:
+    """Those that are one parameter together, and the member that needs it first."""
+    groups: list[tuple[str, list[Slot]]] = []
+    for member, slots in members.items():
+        for slot in filter(_differs, slots):
+            group = next((group for _, group in groups if _are_one(group[0], slot)), None)
+            if group is None:
+                groups.append((member, [slot]))
+            else:
+                group.append(slot)
     return groups
 
 
@@ -76,7 +76,7 @@ def _differs(slot: Slot) -> bool:
 
 def _are_one(one: Slot, other: Slot) -> bool:
     names = {one[0].name, other[0].name}
-    return _values(one) == _values(other) and (len(names) == 1 or names <= _COUNTS)
+    return _values(one) == _values(other) and (len(names) == 1 or all(name.endswith(_COUNTS) for name in names))
 
 
 def _name(group: list[Slot]) -> str:

@@ -396,6 +396,7 @@ SOURCES: Final[Mapping[type[LayerSpec], Writer]] = {
     reshaping.Reshape: _reshape,
     reshaping.Permute: _permute,
     activation.Relu: _activation("F.relu"),
+    activation.Relu6: _activation("F.relu6"),
     activation.LeakyRelu: lambda spec, _: _function("F.leaky_relu", Argument("negative_slope", spec.negative_slope, 0.01)),
     activation.Prelu: _prelu,
     activation.Elu: lambda spec, _: _function("F.elu", Argument("alpha", spec.alpha, 1.0)),

@@ -73,9 +73,22 @@ class RegressionLoss(Loss):
                 return functional.huber_loss(outputs, targets, delta=delta)
 
 
+class OwnLoss(Loss):
+    """A loss that a plug-in computes."""
+
+    def __init__(self, spec: specs.OwnLoss) -> None:
+        self._compute = spec.build()
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        loss: Tensor = self._compute(outputs, targets)
+        return loss
+
+
 def build_loss(spec: specs.LossSpec, device: torch.device) -> Loss:
     """The loss that a spec asks for."""
     match spec:
+        case specs.OwnLoss():
+            return OwnLoss(spec)
         case specs.CrossEntropy():
             return CrossEntropyLoss(spec, device)
         case specs.BinaryCrossEntropy():

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from dlcli.config.facts import Target
-from dlcli.config.losses import BinaryCrossEntropy, LossSpec
-from dlcli.config.metrics import F1, Accuracy, MetricSpec, Precision, Recall, TopK
+from dlcli.config.losses import LossSpec
+from dlcli.config.metrics import F1, Accuracy, MetricSpec, OwnMetric, Precision, Recall, TopK
 
 
 class Metric(ABC):
@@ -137,6 +137,20 @@ class ErrorMetric(Metric):
         return float(torch.where(self._spread > 0, explained, constant).mean())
 
 
+class OwnMeasure(Metric):
+    """A metric that a plug-in measures."""
+
+    def __init__(self, spec: OwnMetric) -> None:
+        super().__init__(spec.kind)
+        self._measure = spec.build()
+
+    def update(self, outputs: Tensor, targets: Tensor) -> None:
+        self._measure.update(outputs, targets)
+
+    def value(self) -> float:
+        return float(self._measure.value())
+
+
 def _averaged(spec: MetricSpec, hits: Tensor, called: Tensor, of_it: Tensor, *, judged: Tensor, count: int) -> float:
     """One number from counts of each class.
 
@@ -176,9 +190,11 @@ def build_metrics(metrics: Iterable[MetricSpec], loss: LossSpec, target: Target,
     """
     built: list[Metric] = []
     for spec in metrics:
-        if spec.judges == "values":
+        if isinstance(spec, OwnMetric):
+            built.append(OwnMeasure(spec))
+        elif spec.judges == "values":
             built.append(ErrorMetric(spec, target.num_targets or 1, device))
-        elif isinstance(loss, BinaryCrossEntropy):
+        elif loss.judges == "labels":
             built.append(LabelMetric(spec, target.num_targets or 1, device))
         elif isinstance(spec, TopK):
             built.append(TopKMetric(spec, device))

@@ -13,7 +13,6 @@ from dlcli.data.batches import Batch
 from dlcli.training.trainer import Trainer
 from tests.integration.conftest import CONFIGS, Cli
 
-
 LARGE = CONFIGS / "zoo" / "vgg11.yaml"  # half a gigabyte for each checkpoint
 
 

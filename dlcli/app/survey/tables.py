@@ -18,11 +18,11 @@ from dlcli.errors import DataError
 _TIME: Final = re.compile(r"(date|time|timestamp)s?$|^(date|time)")
 _TARGETS: Final = ("target", "label", "class", "y", "outcome")
 """Names that say which column is to be predicted; else it is the last."""
-_NUMBERS: Final = ("id", "index", "row", "no")
+_COUNTERS: Final = ("id", "index", "row", "no")
 """Names of columns that only count the rows: a network learns them by heart."""
 _MOST_WINDOW: Final = 64
 _MOST_LISTED: Final = 8
-_NOT_TARGET: Final = "the column to predict"
+_TO_PREDICT: Final = "the column to predict"
 
 
 def survey_ts(path: Path) -> Survey:
@@ -83,7 +83,7 @@ def _windows(table: Table, time: str, rows: int) -> tuple[Field, ...]:
     share = few[0][1]["valid"] if few else SplitSpec().valid
     held_out = int(share * (1 - SplitSpec().test) * rows)
     window = min(_MOST_WINDOW, 1 << max(1, (held_out // 2).bit_length() - 1))
-    fields: list[Field] = [("target", target, _NOT_TARGET)]
+    fields: list[Field] = [("target", target, _TO_PREDICT)]
     if _is_ordering(table.columns[time]):
         fields.append(("time", time, "puts the rows in order; is no feature"))
     elif table.columns[time].is_numeric:
@@ -118,9 +118,9 @@ def _time_caution(time: str | None, spec: Csv) -> tuple[str, ...]:
 def _rows(table: Table) -> tuple[Field, ...]:
     names = list(table.columns)
     target = next((name for name in names if name.lower() in _TARGETS), names[-1])
-    fields: list[Field] = [("target", target, _NOT_TARGET)]
+    fields: list[Field] = [("target", target, _TO_PREDICT)]
     features = [name for name in names if name != target and table.columns[name].is_numeric]
-    kept = [name for name in features if name.lower() not in _NUMBERS]
+    kept = [name for name in features if name.lower() not in _COUNTERS]
     if kept and len(kept) < len(features):
         fields.append(("features", kept, "without what only numbers the rows"))
     return (*fields, *few_fields(len(table.lines)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
@@ -68,6 +69,14 @@ class LayerSpec(Spec):
         if holds_tokens(first):
             return first == second
         return first.layout == second.layout and channels_of(first) == channels_of(second)
+
+
+class OwnLayer(LayerSpec):
+    """A layer that makes its module itself, as those of plug-ins do."""
+
+    @abstractmethod
+    def build(self, *inputs: Shape) -> Any:
+        """The module for inputs of these shapes; it reads and gives tensors with the batch as their first axis."""
 
 
 def resolved_axis(kind: str, dim: int, shape: Shape) -> int:

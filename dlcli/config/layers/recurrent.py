@@ -32,7 +32,7 @@ class _Recurrent(WithInit, LayerSpec):
     @model_validator(mode="after")
     def _dropout_needs_two_layers(self) -> Self:
         if self.dropout and self.num_layers == 1:
-            raise ValueError(f"the dropout of `{self.kind}` acts between layers, and num_layers is 1")
+            raise ValueError(f"the `dropout` of `{self.kind}` acts between layers, and `num_layers` is 1")
         return self
 
     def output_shape(self, sequence: Sequence) -> Shape:

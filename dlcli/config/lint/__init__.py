@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from dlcli.config.diagnostics import Diagnostic, in_order
+from dlcli.config.diagnostics import Diagnostic, Place, in_order
 from dlcli.config.facts import DataFacts
 from dlcli.config.graph import Graph
 from dlcli.config.lint.activations import REPEATED_ACTIVATION
@@ -53,9 +53,11 @@ def lint(graph: Graph, facts: DataFacts, train: TrainSpec, composed: Mapping) ->
         Each mistake once for its place, in the order of the text, but for those that a comment in their line ignores.
     """
     subject = Subject(graph, facts, train, composed, frozenset(RULES))
-    found = [diagnostic for rule in RULES.values() for diagnostic in _warnings(rule, subject)]
-    once = {(diagnostic.code, diagnostic.place): diagnostic for diagnostic in reversed(found)}
-    return in_order(diagnostic for diagnostic in once.values() if not is_ignored(diagnostic))
+    found: dict[tuple[str, Place], Diagnostic] = {}
+    for rule in RULES.values():
+        for warning in _warnings(rule, subject):
+            found.setdefault((warning.code, warning.place), warning)
+    return in_order(warning for warning in found.values() if not is_ignored(warning))
 
 
 def _warnings(rule: Rule, subject: Subject) -> Iterator[Diagnostic]:

@@ -296,6 +296,24 @@ def test_hover_shows_prose_and_default() -> None:
     assert layer["markdownDescription"].endswith("```yaml\n- linear: 64\n```")
 
 
+def test_an_editor_offers_every_name() -> None:
+    """A layer or a choice is offered alone, or, where it requires fields, with valid ones."""
+    for name, table in (("layer", LAYERS), ("optimizer", OPTIMIZERS), ("data_source", SOURCES)):
+        found = {value for schema in _parts(SCHEMA["definitions"][name]["anyOf"]) for value in schema.get("enum", [])}
+        snippets = [snippet for schema in _parts(SCHEMA["definitions"][name]) for snippet in schema.get("defaultSnippets", [])]
+        assert found | {snippet["label"] for snippet in snippets} == set(table)
+        for snippet in snippets:
+            config = {"data": "digits", "model": {"layers": ["relu"]}}
+            config |= {"data": snippet["body"]} if name == "data_source" else {"model": {"layers": [snippet["body"]]}}
+            assert VALIDATOR.is_valid(config), snippet
+
+
+def _parts(schema: Any) -> list[dict[str, Any]]:
+    """A schema, or several, with the alternatives directly inside."""
+    schemas = schema if isinstance(schema, list) else [schema]
+    return [part for one in schemas for part in (one, *one.get("anyOf", []))]
+
+
 # Pages of fields.
 
 
@@ -386,7 +404,7 @@ def test_a_page_has_all_there_is_to_say() -> None:
     assert (page.default, page.required) == ("adam", False)
     assert page.choices == {name: " ".join((spec.__doc__ or "").split()) for name, spec in OPTIMIZERS.items()}
     assert field_page("train.optimizer.adam.lr").type == "a number (above 0)"
-    assert field_page("conv2d.padding").type == "a whole number (at least 0), or a list of 2, or one of `same`, `valid`"
+    assert field_page("conv2d.padding").type == "one of `same`, `valid`, or a whole number (at least 0), or a list of 2"
     assert field_page("conv2d.out_channels").required
     assert field_page("conv2d").example == "model:\n  layers:\n    - conv2d: {out_channels: 32, kernel_size: 3}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -36,9 +38,9 @@ class UNet(nn.Module):
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         widths = [channels * 2**level for level in range(5)]
-        self.down = nn.ModuleList(_double(*sizes) for sizes in zip([1, *widths], widths, strict=False))
+        self.down = nn.ModuleList(_double(*sizes) for sizes in pairwise([1, *widths]))
         self.up = nn.ModuleList()
-        for narrow, wide in reversed(list(zip(widths, widths[1:], strict=False))):
+        for narrow, wide in reversed(list(pairwise(widths))):
             self.up.append(nn.ConvTranspose2d(wide, narrow, 2, stride=2))
             self.up.append(_double(wide, narrow))
         self.last = nn.Conv2d(channels, classes, 1)

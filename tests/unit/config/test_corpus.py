@@ -1,0 +1,110 @@
+"""Broken configs as people write them: each mistake is shown where it was written, and nothing else is.
+
+A file of `tests/corpus` says itself what is expected, in the comments at its top:
+
+    # expect: unknown-key 7:9 "kernel_size"     the code, line and column in this file, a word that the help has to name
+    # expect: unknown-key bases/x.yaml:3:5      the same in another file, or in an override
+    # set: train.epochs=x                       an override
+
+Warnings are not counted here: the tests of the lint do that.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from dlcli.app.configs import diagnose
+from dlcli.config.diagnostics import Diagnostic
+
+CORPUS: Final = Path(__file__).parents[2] / "corpus"
+FILES: Final = sorted(CORPUS.glob("*.yaml"))
+MISSPELT: Final = ("unknown-key", "unknown-layer", "unknown-name")
+
+_EXPECT: Final = re.compile(r'# expect: (\S+) (?:(.+):)?(\d+):(\d+)(?: "(.+)")?')
+
+
+@dataclass(frozen=True, order=True)
+class Expected:
+    """A mistake, and the word that its help names; empty for any."""
+
+    file: str
+    line: int
+    column: int
+    code: str
+    word: str = ""
+
+
+def _expected(path: Path) -> list[Expected]:
+    found = [_EXPECT.fullmatch(line) for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# expect")]
+    return sorted(
+        Expected(match[2] or path.name, int(match[3]), int(match[4]), match[1], match[5] or "") for match in found if match
+    )
+
+
+def _diagnosed(path: Path) -> list[Diagnostic]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    overrides = [line.removeprefix("# set: ") for line in lines if line.startswith("# set: ")]
+    return [found for found in diagnose(path.name, overrides, None) if found.severity == "error"]
+
+
+def _seen(found: Diagnostic) -> Expected:
+    return Expected(found.place.source.name, found.place.line, found.place.column, found.code)
+
+
+def _names(found: Diagnostic, word: str) -> bool:
+    return f"`{word}`" in (found.help or "") if re.fullmatch(r"[\w.]+", word) else word in (found.help or "")
+
+
+@pytest.fixture(autouse=True)
+def _in_the_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CORPUS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_mistake_is_shown_where_it_was_written(path: Path) -> None:
+    """Code, file, line and column of every mistake; none is missing and none is invented."""
+    expected = [Expected(mistake.file, mistake.line, mistake.column, mistake.code) for mistake in _expected(path)]
+    assert expected
+    assert sorted(_seen(found) for found in _diagnosed(path)) == expected
+
+
+def test_the_corpus_is_large_enough() -> None:
+    """At least 100 files, so that the shares below mean something."""
+    assert len(FILES) >= 100
+
+
+def test_misspelt_words_lead_to_the_right_ones() -> None:
+    """The help names the word that was meant, for at least 95 of 100 misspelt keys, layers and names."""
+    wrong, total = [], 0
+    for path in FILES:
+        helps = {_seen(found): found for found in _diagnosed(path)}
+        for mistake in _expected(path):
+            if not mistake.word or mistake.code not in MISSPELT:
+                continue
+            total += 1
+            found = helps.get(Expected(mistake.file, mistake.line, mistake.column, mistake.code))
+            if found is None or not _suggests(found, mistake.word):
+                wrong.append(f"{path.name}: {mistake.word}, and the help is: {found.help if found else None}")
+    print(f"\n{total - len(wrong)} of {total} misspelt words lead to the right one", *wrong, sep="\n")
+    assert total >= 50
+    assert len(wrong) <= total * 0.05, wrong
+
+
+def _suggests(found: Diagnostic, word: str) -> bool:
+    """Whether the help names this word and does not only list it among all that are known."""
+    return _names(found, word) and not (found.help or "").startswith("known:")
+
+
+def test_the_other_helps_say_what_mends_it() -> None:
+    """Where the corpus asks for a word in the help of another mistake, it is there."""
+    for path in FILES:
+        helps = {_seen(found): found for found in _diagnosed(path)}
+        for mistake in _expected(path):
+            if mistake.word and mistake.code not in MISSPELT:
+                found = helps[Expected(mistake.file, mistake.line, mistake.column, mistake.code)]
+                assert _names(found, mistake.word), (path.name, found.help)
