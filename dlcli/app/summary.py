@@ -15,6 +15,7 @@ from dlcli.config.layers.nesting import Share, TimeDistributed
 from dlcli.config.limits import BYTES, training_memory
 from dlcli.config.receptive_field import ReceptiveField, receptive_fields
 from dlcli.config.shapes import Shape, ShapeError, Size, num_values
+from dlcli.errors import UsageError
 
 _CONFIG_SUFFIXES: Final = (".yaml", ".yml", ".json")
 
@@ -113,7 +114,11 @@ def summarise(target: str, overrides: Iterable[str] = (), data_dir: Path | None 
     path = Path(target)
     if target == "-" or path.is_file() or path.suffix in _CONFIG_SUFFIXES:
         return summary_of(read_experiment(target, overrides, data_dir))
-    return summary_of(recorded_experiment(open_run(target, runs).folder, overrides))
+    try:
+        run = open_run(target, runs)
+    except UsageError as error:
+        raise UsageError(f"`{target}` is neither a config nor a run", help=error.help) from error
+    return summary_of(recorded_experiment(run.folder, overrides))
 
 
 def summary_of(experiment: Experiment) -> Summary:

@@ -93,7 +93,7 @@ def train(request: TrainRequest) -> Run:
         folder = old or _new_folder(request, config, experiment)
         observer = Observers([*request.observers, TextLog(folder.log)])
         for warning in experiment.warnings if old is None else ():  # a run that goes on gave them when it began
-            observer.notice(warning.render())
+            observer.notice(warning.in_one_line())
         if old:
             _take_up(trainer, folder, observer)
             folder.write_resolved(as_yaml(experiment.resolved()))

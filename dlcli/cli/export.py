@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from dlcli.cli.console import print_json, print_result
-from dlcli.cli.options import DataDir, Json, RunsDir
+from dlcli.cli.options import DataDir, Json, Plugins, RunsDir
 from dlcli.errors import UsageError
 
 _STDOUT = Path("-")
@@ -25,6 +25,7 @@ def export_command(
     ] = None,
     runs_dir: RunsDir = Path("runs"),
     data_dir: DataDir = None,
+    plugin: Plugins = None,
     json: Json = False,
 ) -> None:
     """Write a network as code that needs no dlcli, checked to give the same outputs.
@@ -32,7 +33,9 @@ def export_command(
     Example: dlcli export --output model.py
     """
     from dlcli.app.export import check_free, export, write  # torch: only once there is work to do
+    from dlcli.plugins import load_plugins
 
+    load_plugins(plugin or ())
     if output == _STDOUT and json:
         raise UsageError("both the code and --json want stdout", help="give a file: dlcli export --output model.py --json")
     if output is not None and output != _STDOUT:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dlcli.cli.console import print_json, print_result
-from dlcli.cli.options import Json
+from dlcli.cli.options import Json, Plugins
 
 if TYPE_CHECKING:
     from dlcli.config.field_pages import FieldPage
@@ -21,12 +21,16 @@ def schema_command(
     field: Annotated[
         str | None, typer.Option("--field", metavar="KEY", help="Explain one key, for example train.optimizer or conv2d.padding.")
     ] = None,
+    plugin: Plugins = None,
     json: Json = False,
 ) -> None:
     """Print the JSON Schema of configs, for editors; or what one key means.
 
     Example: dlcli schema --field train.optimizer
     """
+    from dlcli.plugins import load_plugins
+
+    load_plugins(plugin or ())
     if field is None:
         from dlcli.config.json_schema import config_schema  # all specs: not needed by other commands' help
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from dlcli.cli.console import print_json, print_result, table
-from dlcli.cli.options import DataDir, Json, RunsDir, Set
+from dlcli.cli.options import DataDir, Json, Plugins, RunsDir, Set
 from dlcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def summary_command(
     data_dir: DataDir = None,
     runs_dir: RunsDir = Path("runs"),
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flowchart of the layers.")] = False,
+    plugin: Plugins = None,
     json: Json = False,
 ) -> None:
     """Show the layers of a network: shapes, parameters, operations, memory and receptive fields. Nothing is built or read.
@@ -37,7 +38,9 @@ def summary_command(
     Example: dlcli summary configs/cnn.yaml
     """
     from dlcli.app.summary import summarise
+    from dlcli.plugins import load_plugins
 
+    load_plugins(plugin or ())
     if mermaid and json:
         raise UsageError("a summary is JSON or a flowchart", help="leave out --json or --mermaid")
     summary = summarise(target, set_ or (), data_dir, runs_dir)

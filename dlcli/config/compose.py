@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dlcli.config import yaml_source
-from dlcli.config.diagnostics import Report, Source, did_you_mean
+from dlcli.config.diagnostics import Report, Source, did_you_mean, nearest
 from dlcli.config.merging import merge
 from dlcli.config.overrides import apply
 from dlcli.config.tree import Mapping, Node, Scalar, Sequence, describe, shortened
@@ -82,7 +82,9 @@ def _read_base(node: Node, folder: Path, report: Report, chain: tuple[Path, ...]
     base = folder / node.value
     if not _is_file(base):
         message = f"there is no file {shortened(str(base), MAX_PATH)}"
-        report.error("extends", message, node.place, help=f"the path counts from the folder {folder}")
+        near = nearest(base.name, _configs_in(base.parent))
+        help = f"did you mean `{Path(node.value).parent / near}`?" if near else f"the path counts from the folder {folder}"
+        report.error("extends", message, node.place, help=help)
         return None
     if base.resolve() in chain:
         report.error("extends", f"{base} extends itself", node.place, help="remove one of the `extends`")
@@ -137,7 +139,7 @@ def _nearest_config(path: Path) -> str | None:
     shipped = next((file for file in sorted(SHIPPED_CONFIGS.rglob("*.yaml")) if file.name == path.name), None)
     if shipped is not None:
         return f"one of this name comes with dlcli: {shipped}"
-    nearby = sorted(file.name for file in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+    nearby = _configs_in(path.parent)
     return did_you_mean(path.name, nearby) if nearby else "give the path of a YAML file"
 
 
@@ -147,3 +149,11 @@ def _mapping(tree: Node | None, report: Report) -> Mapping | None:
     help = "a config has the keys `data`, `model` and `train`"
     report.error("type", f"a config is a mapping, and this file holds {describe(tree)}", tree.place, help=help)
     return None
+
+
+def _configs_in(folder: Path) -> list[str]:
+    """The names of the YAML files in a folder; none where it is no folder."""
+    try:
+        return sorted(file.name for file in folder.glob("*.y*ml"))
+    except (OSError, ValueError):
+        return []

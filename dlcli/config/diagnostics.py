@@ -76,6 +76,11 @@ class Diagnostic:
             lines.append(f"  help: {self.help}")
         return "\n".join(lines)
 
+    def in_one_line(self) -> str:
+        """The diagnostic for a log."""
+        help = f"; {self.help}" if self.help else ""
+        return f"{self.place}: {self.message}{help} [{self.code}]"
+
     def as_github(self) -> str:
         """The diagnostic as a workflow command that GitHub shows beside the line."""
         text = "\n".join([self.message, *([f"help: {self.help}"] if self.help else [])])

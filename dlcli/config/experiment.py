@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from dlcli.config import tree
 from dlcli.config.data import SOURCES, DataSpec
-from dlcli.config.diagnostics import ConfigError, Diagnostic, Place, Report, did_you_mean, in_order
+from dlcli.config.diagnostics import ConfigError, Diagnostic, Place, Report, did_you_mean, in_order, same_meaning
 from dlcli.config.facts import FACT_NAMES, INPUT, DataFacts
 from dlcli.config.graph import Graph
 from dlcli.config.heads import check_heads
@@ -18,7 +18,7 @@ from dlcli.config.limits import check_limits
 from dlcli.config.lint import lint
 from dlcli.config.model import ModelSpec, read_layers, without_blocks
 from dlcli.config.shapes import Shape
-from dlcli.config.spec import Choice, dump, near_enough, read, read_choice
+from dlcli.config.spec import Choice, dump, keys_of, near_enough, read, read_choice
 from dlcli.config.training import TrainSpec
 from dlcli.config.tree import Mapping, Node, Scalar, describe
 from dlcli.errors import DataError
@@ -167,10 +167,19 @@ class _WithUnknownFacts(AbstractMapping[str, object]):
 def _check_sections(composed: Mapping, report: Report) -> None:
     for key, entry in composed.entries.items():
         if key not in SECTIONS:
-            report.error("unknown-key", f"a config has no key `{key}`", entry.key_place, help=did_you_mean(key, SECTIONS))
+            help = _section_of(key) or did_you_mean(key, SECTIONS)
+            report.error("unknown-key", f"a config has no key `{key}`", entry.key_place, help=help)
     for key in ("data", "model"):
         if key not in composed.entries and not any(near_enough(wrong, key) for wrong in composed.entries):
             report.error("missing-key", f"the config has no `{key}`", composed.place, help=_EXAMPLES[key])
+
+
+def _section_of(key: str) -> str | None:
+    """What to do with a key that stands one level too high."""
+    if same_meaning(key, SECTIONS):
+        return None
+    found = ((same_meaning(key, keys_of(spec)), section) for section, spec in (("model", ModelSpec), ("train", TrainSpec)))
+    return next((f"write `{inner}` inside of `{section}`" for inner, section in found if inner), None)
 
 
 _EXAMPLES: Final = {

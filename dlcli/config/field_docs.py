@@ -8,13 +8,15 @@ import sys
 from collections.abc import Mapping
 from functools import cache
 
+from pydantic import BaseModel
+
 
 @cache
 def field_docs(spec_class: type) -> Mapping[str, str]:
     """Field name -> its prose on one line, the classes above included."""
     docs: dict[str, str] = {}
     for owner in reversed(spec_class.__mro__):
-        if owner.__module__.startswith("dlcli."):
+        if owner is not BaseModel and issubclass(owner, BaseModel):
             docs.update(_docs_of_module(owner.__module__).get(owner.__qualname__, {}))
     return docs
 

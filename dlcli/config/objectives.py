@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 from dlcli.config import tree
-from dlcli.config.diagnostics import Report
+from dlcli.config.diagnostics import Report, nearest
 from dlcli.config.losses import LOSSES, LossSpec
 from dlcli.config.metrics import METRICS, MetricSpec
 from dlcli.config.spec import Choice, ReadBy, Spec, dump, keys_of, read, read_choice
@@ -45,18 +45,26 @@ def _is_by_output(node: Node) -> bool:
     """Whether the keys are outputs: none of them belongs to a loss."""
     if not isinstance(node, Mapping) or node.short is not None or not node.entries:
         return False
-    of_losses = {"name", *LOSSES, *(key for spec in LOSSES.values() for key in keys_of(spec))}
-    return not of_losses & node.entries.keys()
+    return not {*LOSSES, *_keys_of_losses()} & node.entries.keys()
 
 
 def _read_objective(node: Node, name: str, report: Report) -> Objective | None:
-    own = {key: entry for key, entry in node.entries.items() if key in _OWN} if isinstance(node, Mapping) else {}
-    loss = node.without(*_OWN) if isinstance(node, Mapping) else node
+    own = {key: entry for key, entry in node.entries.items() if _is_own(key)} if isinstance(node, Mapping) else {}
+    loss = node.without(*own) if isinstance(node, Mapping) else node
     place = node.place
     return read(tree.Mapping({"loss": tree.Entry(place, loss), **own}, place), Objective, name, report)
 
 
 _OWN: Final = ("weight", "metrics")
+
+
+def _is_own(key: str) -> bool:
+    """Whether a key is the objective's, perhaps misspelt, and not one of its loss."""
+    return key in _OWN or (key not in _keys_of_losses() and nearest(key, [*_OWN, *_keys_of_losses()]) in _OWN)
+
+
+def _keys_of_losses() -> set[str]:
+    return {"name", *(key for spec in LOSSES.values() for key in keys_of(spec))}
 
 
 def dump_loss(loss: Loss) -> Any:

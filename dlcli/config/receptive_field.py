@@ -10,7 +10,7 @@ stride 1 over its input with stride - 1 zeros between the values (Dumoulin and V
 
     jump' = jump / stride                        extent' = extent + (reach - 1) * jump'
 
-which is exact for the widest value, or an upper bound where strides came before it. Padding counts as input. As is usual,
+which is exact for the widest value, and an upper bound where other strides or a dilation meet it. Padding counts as input. As is usual,
 statistics are left out: a normalisation depends on all that it takes the mean of, and keeps its input's field here.
 """
 
@@ -77,10 +77,12 @@ class _Value:
     """What one number of a value depends on.
 
     Attributes:
-        axes: of the inputs, by their number.
+        inputs: the inputs that it depends on.
+        axes: those of these inputs, by their number.
         layout: for each axis of the value, without the batch, what it slides along.
     """
 
+    inputs: frozenset[str]
     axes: Mapping[int, _Axis]
     layout: tuple[Axes, ...]
 
@@ -106,7 +108,7 @@ def receptive_fields(graph: Graph) -> dict[str, ReceptiveField]:
     inputs: dict[str, tuple[int, ...]] = {}
     total = 0
     for name, shape in graph.inputs.items():
-        values[name], count = _start(shape, total)
+        values[name], count = _start(name, shape, total)
         inputs[name] = tuple(range(total, total + count))
         total += count
     fields = {path: _field(value, inputs) for path, value in _run(graph, values).items()}
@@ -124,7 +126,7 @@ def _per_step(graph: Graph, prefix: str) -> Iterable[tuple[str, ReceptiveField]]
             yield from _per_step(node.body, inside)
 
 
-def _start(shape: Shape, first: int) -> tuple[_Value, int]:
+def _start(name: str, shape: Shape, first: int) -> tuple[_Value, int]:
     """An input, whose window axes are numbered from `first`, and how many it has."""
     layout: list[Axes] = []
     number = first
@@ -135,12 +137,12 @@ def _start(shape: Shape, first: int) -> tuple[_Value, int]:
     planes = len(window_sizes(item)) if isinstance(item, Image | Volume) else 0
     layout += [_NONE] * (len(item.sizes) - planes) + list(range(number, number + planes))
     number += planes
-    return _Value({axis: _Axis() for axis in range(first, number)}, tuple(layout)), number - first
+    return _Value(frozenset({name}), {axis: _Axis() for axis in range(first, number)}, tuple(layout)), number - first
 
 
 def _field(value: _Value, inputs: Mapping[str, tuple[int, ...]]) -> ReceptiveField:
     extents = {number: None if axis.extent is None else int(axis.extent) for number, axis in value.axes.items()}
-    return {name: tuple(extents[number] for number in numbers) for name, numbers in inputs.items() if {*numbers} <= {*extents}}
+    return {name: tuple(extents[number] for number in inputs[name]) for name in inputs if name in value.inputs}
 
 
 def _run(graph: Graph, inputs: Mapping[str, _Value]) -> dict[str, _Value]:
@@ -220,7 +222,7 @@ def _join(spec: LayerSpec, sources: list[_Value], shape: Shape) -> _Value:
     if isinstance(spec, Concat):
         place = spec.resolved_dim(shape) - 1
         layout[place] = _joined([layout[place]])
-    return _Value(axes, tuple(layout))
+    return _Value(frozenset[str]().union(*(source.inputs for source in sources)), axes, tuple(layout))
 
 
 def _joined(entries: Iterable[Axes]) -> frozenset[int]:

@@ -244,7 +244,15 @@ def _report_invalid(
         place = _place(mapping, details) if key else _named_place(mapping, details)
         subject = f"`{key}`" if key else f"`{title}`"
         code, message = _worded(details, subject)
-        report.error(code, message, place, help=_field_help(spec_class, key))
+        report.error(code, message, place, help=_word_meant(details) or _field_help(spec_class, key))
+
+
+def _word_meant(details: ErrorDetails) -> str | None:
+    """Which of the words that may stand there was misspelt."""
+    if details["type"] != "literal_error" or not isinstance(details["input"], str):
+        return None
+    near = nearest(details["input"], re.findall(r"'(\w+)'", details["ctx"]["expected"]))
+    return f"did you mean `{near}`?" if near else None
 
 
 def _is_uninterpolated(value: object) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from dlcli.config.graph import Graph, LayerNode
 from dlcli.config.layers.nesting import TimeDistributed
 from dlcli.config.shapes import Shape
+from dlcli.errors import UsageError
 from dlcli.models.python_forward import Forward, forward_of
 from dlcli.models.python_layout import LINE_LENGTH, laid_out
 from dlcli.models.python_names import class_name, registration, stem_of
@@ -26,6 +27,9 @@ def python_module(graph: Graph, introduction: str) -> str:
     Args:
         graph: the layers.
         introduction: the text of the module's docstring.
+
+    Raises:
+        UsageError: a layer comes from a plug-in.
     """
     classes = _Classes()
     classes.add(graph, None)
@@ -34,7 +38,8 @@ def python_module(graph: Graph, introduction: str) -> str:
     imports = (
         ["import torch"] * uses["torch"] + ["import torch.nn.functional as F"] * uses["F"] + ["from torch import Tensor, nn"]
     )
-    return f'"""{introduction}\n"""\n\n' + "\n".join(imports) + f"\n\n\n{bodies}\n"
+    end = "\n" if "\n" in introduction else ""
+    return f'"""{introduction}{end}"""\n\n' + "\n".join(imports) + f"\n\n\n{bodies}\n"
 
 
 def shapes_text(graph: Graph) -> str:
@@ -66,8 +71,9 @@ class _Skeleton:
 
 @dataclass
 class _Use:
-    """One nesting. Of each member the arguments, or the nesting that it is in turn."""
+    """One nesting, or the network. Of each member the arguments, or the nesting that it is in turn."""
 
+    owner: LayerNode | None
     members: list[tuple[Argument, ...] | _Use]
     forward: Forward
     parameters: tuple[Argument, ...] = ()
@@ -77,7 +83,6 @@ class _Use:
 @dataclass
 class _Class:
     name: str
-    title: str
     skeleton: _Skeleton
     uses: list[_Use] = field(default_factory=list)
 
@@ -112,8 +117,8 @@ class _Classes:
         skeleton = _Skeleton(stem, tuple(members), forward.signature, tuple(line.code for line in forward.lines), axes)
         found = self._by_skeleton.get(skeleton)
         if found is None:
-            found = self._by_skeleton[skeleton] = _Class(self._name(owner, stem), _title(owner), skeleton)
-        use = _Use(contents, forward)
+            found = self._by_skeleton[skeleton] = _Class(self._name(owner, stem), skeleton)
+        use = _Use(owner, contents, forward)
         found.uses.append(use)
         return list(self._by_skeleton).index(skeleton), use
 
@@ -130,19 +135,25 @@ class _Classes:
 
 def _source(node: LayerNode) -> LayerSource:
     if node.body is None:
-        return SOURCES[type(node.spec)](node.spec, node.input_shapes)
+        write = SOURCES.get(type(node.spec))
+        if write is None:
+            message = f"`{node.name}` is a `{node.spec.kind}`, a layer of a plug-in: dlcli can't write it as code"
+            raise UsageError(message, help="use layers of dlcli's own vocabulary")
+        return write(node.spec, node.input_shapes)
     if isinstance(node.spec, TimeDistributed):
         return LayerSource(Call("", ()), "{layer}({0}.flatten(0, 1)).unflatten(0, {0}.shape[:2])")
     return LayerSource(Call("", ()), CALL)
 
 
-def _title(owner: LayerNode | None) -> str:
+def _title(written: _Class) -> str:
+    owner = written.uses[0].owner
     if owner is None:
         return "The network"
     if owner.block is not None:
         return f"The block `{owner.block}`"
     steps = ", for one step" if isinstance(owner.spec, TimeDistributed) else ""
-    return f"The layers of `{owner.name}`{steps}"
+    name = f"`{owner.name}`" if len(written.uses) == 1 else f"each `{written.skeleton.stem}`"
+    return f"The layers of {name}{steps}"
 
 
 def _class_lines(written: _Class, classes: Sequence[_Class]) -> list[str]:
@@ -158,7 +169,7 @@ def _class_lines(written: _Class, classes: Sequence[_Class]) -> list[str]:
         registrations.append(registration(member.name, f"{kind}({given})"))
     shapes = ShapeTexts(parameters)
     forwards = [use.forward for use in written.uses]
-    lines = [f"class {written.name}(nn.Module):", *_docstring(written.title, forwards, shapes)]
+    lines = [f"class {written.name}(nn.Module):", *_docstring(_title(written), forwards, shapes)]
     if registrations:
         lines += ["", *laid_out(f"def __init__(self{parameters.signature()}) -> None:", "    "), "        super().__init__()"]
         lines += [line for text in registrations for line in laid_out(text, "        ")]

@@ -43,18 +43,18 @@ def test_mended_nothing_is_said_and_the_network_learns(cli: Cli, no_download: No
     assert outcome.code == 0, outcome.err
     assert outcome.json["data"] == {"name": "digits", "fallback": True}
     assert outcome.json["test"]["accuracy"] > 0.9
-    assert "warning[" not in outcome.err
+    assert "[missing-head]" not in outcome.err
 
 
 def test_training_shows_each_warning_once_and_goes_on(cli: Cli, no_download: None) -> None:
-    """On stderr and in the log, with place and help; a run that goes on does not say them again."""
+    """On stderr and in the log, with place, mend and code; a run that goes on does not say them again."""
     short = ("--set", "data.fallback.limit=100", "--set", "train.epochs=1")
     outcome = cli("train", TEXTBOOK / "cnn.yaml", "--json", "--device", "cpu", *short)
     assert outcome.code == 0
     for text in (outcome.err, Path(outcome.json["run"], "train.log").read_text()):
-        assert text.count("warning[repeated-activation]") == text.count("warning[missing-head]") == 1
-        assert f"--> {TEXTBOOK / 'cnn.yaml'}:8:7\n" in text
-        assert "help: the class head is missing: end with `- linear: ${data.num_classes}`\n" in text
+        assert text.count("[repeated-activation]") == text.count("[missing-head]") == 1
+        assert f"{TEXTBOOK / 'cnn.yaml'}:8:7: " in text
+        assert "the class head is missing: end with `- linear: ${data.num_classes}` [missing-head]\n" in text
     again = cli("train", "--resume", "--set", "train.epochs=2", "--json")
     assert again.code == 0
-    assert "warning[" not in again.err
+    assert "[missing-head]" not in again.err
