@@ -71,12 +71,14 @@ def export(what: str | None, *, runs: Path, data_dir: Path | None) -> Export:
         CheckpointError: the text says something else than dlcli's network.
     """
     if what is not None and Path(what).suffix in (".yaml", ".yml"):
-        network = cast("Network", build(what, (), data_dir))
+        with memory_errors():
+            network = cast("Network", build(what, (), data_dir))
         title, origin, file = Path(what).name, ("config", what), Path(f"{Path(what).stem}.py")
     else:
         folder = open_run(what, runs).folder
         which = "best" if best_checkpoint(folder.checkpoints, _ignore) else "last"
-        network = cast("Network", load(folder.path, checkpoint=which))
+        with memory_errors():
+            network = cast("Network", load(folder.path, checkpoint=which))
         title, origin, file = f"the run {folder.path.name}", ("run", str(folder.path)), folder.path / "exports" / "model.py"
     text = export_python(network.graph, title)
     return Export(origin, file, text, _checked(text, network))
@@ -129,23 +131,23 @@ def check_free(file: Path) -> None:
         raise UsageError(f"{file} is there already, and no export", help=help)
 
 
-def write(export: Export, output: Path | None) -> Path:
+def write(made: Export, output: Path | None) -> Path:
     """Writes an export, whole or not at all; gives where.
 
     Args:
-        export: what was made.
-        output: the file; without it the export's own, whose folder is made.
+        made: what was written out.
+        output: the file; without it its own, whose folder is made.
 
     Raises:
         UsageError: another file is in the way.
         ResourceError: the file system refuses.
     """
-    file = output or export.file
+    file = output or made.file
     try:
         if output is None:
             file.parent.mkdir(exist_ok=True)
         check_free(file)
-        write_durably(file, export.text.encode())
+        write_durably(file, made.text.encode())
     except (ResourceError, OSError) as error:
         message = error.message if isinstance(error, ResourceError) else f"{file} can't be written: {error.strerror}"
         raise ResourceError(message, help="give another file: --output FILE") from error

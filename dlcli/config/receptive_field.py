@@ -10,8 +10,8 @@ stride 1 over its input with stride - 1 zeros between the values (Dumoulin and V
 
     jump' = jump / stride                        extent' = extent + (reach - 1) * jump'
 
-which is exact for the widest value, and an upper bound where other strides or a dilation meet it. Padding counts as input. As is usual,
-statistics are left out: a normalisation depends on all that it takes the mean of, and keeps its input's field here.
+which is exact for the widest value, and an upper bound where other strides or a dilation meet it. Padding counts as input.
+As is usual, statistics are left out: a normalisation depends on all that it takes the mean of, and keeps its input's field here.
 """
 
 from __future__ import annotations

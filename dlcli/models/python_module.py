@@ -15,7 +15,7 @@ from dlcli.models.python_forward import Forward, forward_of
 from dlcli.models.python_layout import LINE_LENGTH, laid_out
 from dlcli.models.python_names import class_name, registration, stem_of
 from dlcli.models.python_parameters import Parameters, ShapeTexts, Slot, axis_names
-from dlcli.models.python_source import CALL, REQUIRED, SOURCES, Argument, Call, LayerSource
+from dlcli.models.python_source import REQUIRED, SOURCES, Argument, LayerSource
 
 NETWORK = "Network"
 """The class of the whole."""
@@ -141,8 +141,8 @@ def _source(node: LayerNode) -> LayerSource:
             raise UsageError(message, help="use layers of dlcli's own vocabulary")
         return write(node.spec, node.input_shapes)
     if isinstance(node.spec, TimeDistributed):
-        return LayerSource(Call("", ()), "{layer}({0}.flatten(0, 1)).unflatten(0, {0}.shape[:2])")
-    return LayerSource(Call("", ()), CALL)
+        return LayerSource(None, "{layer}({0}.flatten(0, 1)).unflatten(0, {0}.shape[:2])")
+    return LayerSource(None)
 
 
 def _title(written: _Class) -> str:

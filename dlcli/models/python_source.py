@@ -67,7 +67,7 @@ class LayerSource:
     """A layer as text.
 
     Attributes:
-        module: what is registered under the layer's name; None for a function.
+        module: what is registered under the layer's name; None for a function, and for a nesting, which has a class of its own.
         value: the expression; `{layer}` is the module, `{0}`, `{1}` ... what the layer reads.
         target: what the value is assigned to, where it is a tuple.
         before: a statement that must come first.

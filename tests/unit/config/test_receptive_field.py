@@ -78,7 +78,7 @@ def _stretch(reached: Tensor) -> tuple[int, ...]:
 @pytest.mark.parametrize("axes", [1, 2])
 def test_the_gradient_of_a_value_in_the_middle_reaches_exactly_its_field(axes: int) -> None:
     """Of chains of convolutions and mean pools, with strides and dilations."""
-    random, tested = Random(0), 0
+    random, tested = Random(0), 0  # noqa: S311  # nothing secret
     while tested < 60:
         chain = _chain(random, axes, ["conv", "avg_pool"])
         if chain is None:
@@ -103,7 +103,7 @@ def _seen(text: str) -> Tensor:
 
 def test_what_a_maximum_sees() -> None:
     """Of chains with max pools and with `ceil_mode` off, whose gradients go to one place only."""
-    random, tested = Random(1), 0
+    random, tested = Random(1), 0  # noqa: S311  # nothing secret
     while tested < 60:
         chain = _chain(random, 1, ["conv", "avg_pool", "max_pool"])
         if chain is not None:
@@ -119,7 +119,7 @@ def _widest(text: str) -> int:
 
 def test_no_value_behind_transposed_convolutions_sees_more_than_its_field() -> None:
     """Whatever comes before and behind them."""
-    random, tested = Random(2), 0
+    random, tested = Random(2), 0  # noqa: S311  # nothing secret
     while tested < 60:
         chain = _chain(random, 1, ["conv", "conv_transpose", "avg_pool"])
         if chain is not None and "conv_transpose" in chain[0]:
@@ -129,7 +129,7 @@ def test_no_value_behind_transposed_convolutions_sees_more_than_its_field() -> N
 
 def test_behind_transposed_convolutions_some_value_sees_just_its_field() -> None:
     """Where there is no other stride."""
-    random = Random(3)
+    random = Random(3)  # noqa: S311  # nothing secret
     for _ in range(60):
         ups = [(random.randint(1, 4), random.randint(1, 3)) for _ in range(random.randint(1, 2))]
         text = "\n".join(

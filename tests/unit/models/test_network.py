@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import copy
 import weakref
+from textwrap import dedent
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from dlcli.config import yaml_source
+from dlcli.config.diagnostics import Report, Source
+from dlcli.config.graph import Graph
+from dlcli.config.graph_reader import Vocabulary, read_graph
 from dlcli.config.reserved_names import RESERVED_NAMES
-from dlcli.config.shapes import Image, Sequence, Vector
+from dlcli.config.shapes import Image, Sequence, Shape, Vector
 from dlcli.models.network import Network, build_network
 from tests.unit.models.graphs import read_layers
 
@@ -178,3 +183,65 @@ def test_names_that_modules_use_themselves_are_reserved() -> None:
     network = build_network(read_layers("- relu: {name: only}", Vector(3)), None)
     taken = {name for owner in (nn.Module(), network) for name in dir(owner) if not name.startswith("_")}
     assert taken - {"only"} <= RESERVED_NAMES
+
+
+def _several(text: str, shapes: dict[str, Shape], outputs: tuple[str, ...]) -> Network:
+    report = Report()
+    node = yaml_source.parse(Source("layers.yaml", dedent(text)), report)
+    assert node is not None
+    graph = read_graph(node, shapes, Vocabulary(report))
+    report.raise_if_any()
+    assert graph is not None
+    return build_network(Graph(graph.inputs, graph.nodes, outputs), None)
+
+
+def test_several_inputs_and_outputs_go_by_name() -> None:
+    """A mapping in, a mapping out in the order of the outputs; equal to the same products written out."""
+    network = _several(
+        """
+        - linear: {out_features: 3, from: left, name: a}
+        - linear: {out_features: 3, from: right, name: b}
+        - add: {from: [a, b], name: both}
+        - linear: {out_features: 2, name: head}
+        """,
+        {"left": Vector(4), "right": Vector(5)},
+        ("head", "both"),
+    )
+    left, right = torch.randn(6, 4), torch.randn(6, 5)
+    given = {"right": right, "left": left}
+    found = network(given)
+    both = network.a(left) + network.b(right)
+    assert list(found) == ["head", "both"]
+    torch.testing.assert_close(found, {"head": network.head(both), "both": both})
+    assert list(given) == ["right", "left"]
+
+
+def test_shared_weights_are_one_module_whose_gradients_add_up() -> None:
+    """One entry in the state dict; the gradient is that of both uses."""
+    network = build_network(read_layers("- linear: {out_features: 4, name: once}\n- tanh\n- share: once", Vector(4)), None)
+    assert list(network.state_dict()) == ["once.weight", "once.bias"]
+    weight = network.once.weight.detach().clone().requires_grad_()
+    bias = network.once.bias.detach()
+    x = torch.randn(3, 4)
+    written_out = torch.tanh(x @ weight.T + bias) @ weight.T + bias
+    torch.testing.assert_close(network(x), written_out)
+    network(x).sum().backward()
+    written_out.sum().backward()
+    torch.testing.assert_close(network.once.weight.grad, weight.grad)
+
+
+def test_layers_inside_a_nesting_are_saved_under_its_name() -> None:
+    """As `nn.Sequential` does: `deep.linear_1.weight`."""
+    network = build_network(read_layers("- sequential: {name: deep, layers: [linear: 2, relu, linear: 3]}", Vector(4)), None)
+    assert list(network.state_dict()) == [f"deep.linear_{number}.{kind}" for number in (1, 2) for kind in ("weight", "bias")]
+    x = torch.randn(5, 4)
+    torch.testing.assert_close(network(x), network.deep.linear_2(torch.relu(network.deep.linear_1(x))))
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [2, 3, 4])
+def test_same_padding_with_a_stride_can_be_moved_to_a_graph_on_the_meta_device(stride: int, kernel: int) -> None:
+    """What `same` does with a stride is the convolution's own, so that it works on every device."""
+    text = f"- conv2d: {{out_channels: 2, kernel_size: {kernel}, stride: {stride}, padding: same}}"
+    network = build_network(read_layers(text, Image(1, 7, 8)), None).to("meta")
+    assert network(torch.empty(1, 1, 7, 8, device="meta")).shape == (1, 2, -(-7 // stride), -(-8 // stride))
