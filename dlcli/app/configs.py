@@ -46,9 +46,9 @@ def diagnose(config: str | Path, overrides: Iterable[str], data_dir: Path | None
         return [Diagnostic("file", error.message, Place(Source(str(config), ""), 1, 1), error.help)]
     try:
         composed = compose.load(config, overrides)
+        found = experiment.examine(composed, lambda spec: declared_facts(spec, directories))
     except ConfigError as error:
         return list(error.diagnostics)
-    found = experiment.examine(composed, lambda spec: declared_facts(spec, directories))
     diagnostics = list(found.diagnostics)
     if found.missing is not None:
         diagnostics.append(Diagnostic("data", found.missing.message, found.data_place, found.missing.help))

@@ -70,7 +70,7 @@ def export(what: str | None, *, runs: Path, data_dir: Path | None) -> Export:
         DlcliError: run or config can't be read.
         CheckpointError: the text says something else than dlcli's network.
     """
-    if what is not None and Path(what).suffix in (".yaml", ".yml"):
+    if what is not None and Path(what).suffix in (".yaml", ".yml") and not Path(what).is_dir():
         with memory_errors():
             network = cast("Network", build(what, (), data_dir))
         title, origin, file = Path(what).name, ("config", what), Path(f"{Path(what).stem}.py")

@@ -11,6 +11,7 @@ import typer
 from dlcli.cli.console import print_json, print_result, table
 from dlcli.cli.options import DataDir, Json, Plugins, RunsDir, Set
 from dlcli.errors import UsageError
+from dlcli.runtime.garbage import without_garbage_collection
 
 if TYPE_CHECKING:
     from dlcli.app.summary import LayerSummary, Summary
@@ -37,18 +38,18 @@ def summary_command(
 
     Example: dlcli summary configs/cnn.yaml
     """
-    from dlcli.app.summary import summarise
-    from dlcli.plugins import load_plugins
-
-    load_plugins(plugin or ())
     if mermaid and json:
         raise UsageError("a summary is JSON or a flowchart", help="leave out --json or --mermaid")
-    summary = summarise(target, set_ or (), data_dir, runs_dir)
+    with without_garbage_collection():
+        from dlcli.app.mermaid import mermaid as flowchart  # pydantic: only once there is work to do
+        from dlcli.app.summary import summarise
+        from dlcli.plugins import load_plugins
+
+        load_plugins(plugin or ())
+        summary = summarise(target, set_ or (), data_dir, runs_dir)
     if json:
         print_json(summary.as_json())
     elif mermaid:
-        from dlcli.app.mermaid import mermaid as flowchart
-
         print_result(flowchart(summary.graph))
     else:
         print_result("\n".join(_lines(summary, shutil.get_terminal_size().columns)))

@@ -16,6 +16,10 @@ Severity = Literal["error", "warning"]
 
 MAX_SHOWN: Final = 160
 """Characters of a line that a message shows."""
+MAX_MESSAGE: Final = 1_000
+"""Characters of a message and of a help."""
+MAX_MISTAKES: Final = 100
+"""Of one config; a file of noise has thousands, and nobody reads them."""
 MAX_MISSPELT: Final = 60
 """Characters of a word that may be a known one misspelt."""
 
@@ -138,10 +142,20 @@ class Report:
     _around: list[tuple[str, Place]] = field(default_factory=list)
 
     def error(self, code: str, message: str, place: Place, *, help: str | None = None, related: Related = ()) -> None:
-        """Records a mistake. One that was recorded already, for example in another use of a block, counts once."""
-        found = Diagnostic(code, message, place, help, (*related, *self._origins_of(place), *reversed(self._around)))
-        if not any((code, message, place) == (known.code, known.message, known.place) for known in self.diagnostics):
-            self.diagnostics.append(found)
+        """Records a mistake. One that was recorded already, for example in another use of a block, counts once.
+
+        Raises:
+            ConfigError: there are more than MAX_MISTAKES.
+        """
+        message, help = _shown(message), help and _shown(help)
+        if any((code, message, place) == (known.code, known.message, known.place) for known in self.diagnostics):
+            return
+        if len(self.diagnostics) >= MAX_MISTAKES:
+            words = f"more than {MAX_MISTAKES} mistakes: the rest of the config was not looked at"
+            raise ConfigError([*in_order(self.diagnostics), Diagnostic("limit", words, place)])
+        self.diagnostics.append(
+            Diagnostic(code, message, place, help, (*related, *self._origins_of(place), *reversed(self._around)))
+        )
 
     def _origins_of(self, place: Place) -> Related:
         """Where the value at a place was written, and where the value there was."""
@@ -168,6 +182,12 @@ class Report:
         """Raises ConfigError with what was recorded, in the order of the text."""
         if self.diagnostics:
             raise ConfigError(in_order(self.diagnostics))
+
+
+def _shown(text: str) -> str:
+    """A text that quotes a config: no character moves the cursor of a terminal, and it ends somewhere."""
+    text = "".join(character if character.isprintable() or character == "\n" else "?" for character in text[: MAX_MESSAGE + 1])
+    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 3] + "..."
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

@@ -15,7 +15,7 @@ from dlcli.config.graph import Graph, LayerNode
 from dlcli.config.interpolation import Names, interpolate
 from dlcli.config.layers import LAYERS
 from dlcli.config.layers.base import LayerSpec
-from dlcli.config.layers.fitting import check_accepts
+from dlcli.config.layers.fitting import check_accepts, check_size
 from dlcli.config.layers.nesting import Nesting, Sequential, Share, TimeDistributed
 from dlcli.config.reserved_names import RESERVED_NAMES
 from dlcli.config.shapes import Sequence, Shape, ShapeError
@@ -361,7 +361,9 @@ class _GraphReader:
                 return Sequence(shapes[0].time, body.output_shape) if body else None
             if isinstance(spec, Sequential):
                 return body.output_shape if body else None
-            return spec.output_shape(*shapes)
+            output = spec.output_shape(*shapes)
+            check_size(spec, output)
+            return output
         except ShapeError as error:
             self._report.error("shape", str(error), place, help=error.help, related=origins)
             return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from dlcli.config.diagnostics import Report, did_you_mean
@@ -17,6 +18,10 @@ Names = Mapping[str, object]
 
 MAX_EXPRESSION: Final = 200
 MAX_PARENTHESES: Final = 20
+MAX_TEXT: Final = 1_000
+"""Characters that a text may have once its `${...}` are replaced."""
+MAX_LISTED: Final = 1_000
+"""Values of a list that `${...}` may stand for, those of the lists in it included."""
 _LARGEST: Final = 10**18
 
 UNKNOWN: Final = object()
@@ -80,8 +85,19 @@ def _interpolate_value(node: Scalar, names: Names, report: Report) -> Scalar | S
     whole = _REFERENCE.fullmatch(node.value) if isinstance(node.value, str) else None
     variable = names.get(whole[1].strip()) if whole else None
     if isinstance(variable, Variable) and isinstance(variable.node, Sequence):
-        return replace(variable.node, place=node.place)
+        if next(islice(_values(variable.node), MAX_LISTED, None), None) is None:
+            return replace(variable.node, place=node.place)
+        message = f"`{node.value}` is a list of more than {MAX_LISTED:,} values"
+        report.error("limit", message, node.place, help="write the list where it is used")
+        return node
     return _interpolate_scalar(node, names, report)
+
+
+def _values(node: Node) -> Iterator[Node]:
+    """The values of a list, those of the lists in it included."""
+    for item in node.items if isinstance(node, Sequence) else ():
+        yield item
+        yield from _values(item)
 
 
 def _interpolate_scalar(node: Scalar, names: Names, report: Report) -> Scalar:
@@ -125,8 +141,11 @@ def _substitute(text: str, names: Names) -> bool | int | float | str | None:
         return text
     if any(isinstance(value, Sequence) for value in values):
         raise ExpressionError("expression", "a list can't stand inside a longer text")
-    written = iter(values)
-    return _REFERENCE.sub(lambda _: _written(next(written)), text)
+    written = [_written(value) for value in values]
+    if sum(map(len, written)) > MAX_TEXT:
+        raise ExpressionError("limit", f"a text that has more than {MAX_TEXT:,} characters once its `${{...}}` are replaced")
+    parts = iter(written)
+    return _REFERENCE.sub(lambda _: next(parts), text)
 
 
 def _written(value: object) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Final
 
 from dlcli.config.layers.base import LayerSpec
 from dlcli.config.layers.nesting import Sequential, TimeDistributed
-from dlcli.config.shapes import Image, Sequence, Shape, ShapeError, Vector, Volume, holds_tokens, num_values
+from dlcli.config.shapes import Image, Sequence, Shape, ShapeError, Time, Vector, Volume, holds_tokens, num_values
+
+MAX_VALUES: Final = 10**15
+"""Of what one layer gives for one sample."""
 
 _ARTICLES: Final[Mapping[str, str]] = {
     "vector": "a vector",
@@ -61,3 +65,14 @@ def _mend(spec: LayerSpec, shape: Shape) -> str | None:
     if "image" in spec.accepts and isinstance(shape, Vector | Volume):
         return f"put `- reshape: [C, H, W]` before it, three sizes that multiply to {num_values(shape)}"
     return None
+
+
+def check_size(spec: LayerSpec, shape: Shape) -> None:
+    """Refuses an output that no memory holds, before the sizes of what reads it grow beyond all numbers.
+
+    Raises:
+        ShapeError: it is one.
+    """
+    links = [number for size in shape.sizes if isinstance(size, Time) for link in size.links for number in link]
+    if max(prod(size for size in shape.sizes if isinstance(size, int)), *map(abs, links), 0) > MAX_VALUES:
+        raise ShapeError(f"`{spec.kind}` gives more than {MAX_VALUES:.0e} values for each sample")

@@ -133,8 +133,8 @@ MISTAKES = [
     ),
     (
         "data: mnist\nmodel:\n  blocks: {b: {params: {a: 1}, layer: [tanh]}}\n  layers: [flatten, linear: 10]\n",
-        [(3, 12, "missing-key"), (3, 32, "unknown-key")],
-        "the block `b` has no `layers`",
+        [(3, 32, "unknown-key")],
+        "the block `b` has no key `layer`",
     ),
     (
         "data: mnist\nmodel:\n  blocks: {b: {params: {name: 1}, layers: [tanh]}}\n  layers: [flatten, linear: 10]\n",
