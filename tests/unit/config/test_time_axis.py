@@ -24,8 +24,8 @@ def test_a_symbolic_size_is_the_number_that_counting_gives(
     """At each window the starts are counted one by one, as the definition says."""
     symbolic: int | Time = Time()
     counted = steps
-    for kernel, stride, padding, dilation, ceil in drawn:
-        padding = min(padding, kernel // 2)
+    for kernel, stride, drawn_padding, dilation, ceil in drawn:
+        padding = min(drawn_padding, kernel // 2)
         span, last = dilation * (kernel - 1) + 1, counted + padding
         reach = last + stride - 1 if ceil else last  # one more window may reach over the end, but none may start there
         fitting = [start for start in range(-padding, counted if ceil else last, stride) if start + span <= reach]

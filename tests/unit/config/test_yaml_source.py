@@ -170,7 +170,7 @@ REFUSED = [
     ("a:\n\t- b\n", (2, 1, "syntax"), "tab"),
     ("a: b: c\n", (1, 5, "syntax"), "`:`"),
     ("a: [1, 2\n", (1, 9, "syntax"), ""),
-    ("a: 'open\n", (1, 9, "syntax"), ""),
+    ("a: 'open\n", (1, 4, "syntax"), ""),
     ("a: @x\n", (1, 4, "syntax"), ""),
     ("- a\nb: 1\n", (2, 1, "syntax"), ""),
     ("[a]: 1\n", (1, 1, "syntax"), "key"),
