@@ -73,7 +73,7 @@ def test_blocks_use_blocks_and_pass_their_parameters_on() -> None:
             - linear: 10
         """)
     assert graph.nodes[0].output_shape == Image(5, 26, 22)
-    assert [node.spec.kind for node in all_nodes(graph)].count("conv2d") == 2
+    assert [node.spec.kind for node, _ in all_nodes(graph)].count("conv2d") == 2
 
 
 def test_a_repetition_numbers_its_name_and_the_name_means_the_last() -> None:

@@ -58,3 +58,12 @@ def test_the_memory_limit_is_a_number_of_bytes_or_with_a_unit(memory: object, ok
         load(text, facts=facts)
     else:
         assert {mistake.code for mistake in mistakes(text, facts=facts)} <= {"limit", "value", "range"}
+
+
+def test_layers_inside_time_distributed_are_counted_for_each_step() -> None:
+    """5 steps of 3 and of 4 values, then 10 scores; by hand with the parameters of three linear layers."""
+    facts = DataFacts.of(Sequence(5, Vector(2)), num_classes=10)
+    text = "data: mnist\nmodel: {layers: [time_distributed: [linear: 3, linear: 4], global_avg_pool, linear: 10]}\n"
+    experiment = load(text, facts=facts)
+    parameters = 3 * (2 + 1) + 4 * (3 + 1) + 10 * (4 + 1)
+    assert training_memory(experiment.graph, experiment.train) == 4 * (4 * parameters + 64 * (5 * 3 + 5 * 4 + 4 + 10))
