@@ -1,19 +1,15 @@
-"""YAML with comments: lines, and values that read back as what they are, whatever they hold."""
+"""YAML with comments."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-import yaml
-
 from dlcli.config.tree import shortened
-from dlcli.config.yaml_source import resolve
+from dlcli.config.yaml_output import inline_yaml
 
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./+-]*")
-"""Texts that need no quotes, unless they are a number or `true`."""
 _COMMENT_COLUMN: Final = 44
 _LONGEST_LINE: Final = 130
 
@@ -33,20 +29,38 @@ class Line:
 
 def field(key: str, value: object, comment: str = "") -> Line:
     """`key: value`."""
-    return Line(f"{key}: {flow(value)}", comment)
+    return Line(f"{key}: {inline_yaml(value)}", comment)
 
 
 def entry(name: str, main: object = None, *, comment: str = "", **fields: object) -> Line:
     """An entry of a list: `- name`, `- name: main` or `- name: {fields}`; a keyword may end in `_` to be none of Python's."""
     if fields:
-        return Line(f"- {name}: {flow({key.rstrip('_'): value for key, value in fields.items()})}", comment)
-    return Line(f"- {name}" if main is None else f"- {name}: {main if _is_reference(main) else flow(main)}", comment)
+        return Line(f"- {name}: {inline_yaml({key.rstrip('_'): value for key, value in fields.items()})}", comment)
+    return Line(f"- {name}" if main is None else f"- {name}: {main if _is_reference(main) else inline_yaml(main)}", comment)
 
 
-def flow(value: object) -> str:
+def rendered(self, indent: int) -> str:
+        """The line as it stands in a file."""
+        text = " " * indent + self.text
+        return f"{text:<{_COMMENT_COLUMN - 2}}  # {self.comment}" if self.comment else text
+
+
+def field(key: str, value: object, comment: str = "") -> Line:
+    """`key: value`."""
+    return Line(f"{key}: {inline_yaml(value)}", comment)
+
+
+def entry(name: str, main: object = None, *, comment: str = "", **fields: object) -> Line:
+    """An entry of a list: `- name`, `- name: main` or `- name: {fields}`; a keyword may end in `_` to be none of Python's."""
+    if fields:
+        return Line(f"- {name}: {inline_yaml({key.rstrip('_'): value for key, value in fields.items()})}", comment)
+    return Line(f"- {name}" if main is None else f"- {name}: {main if _is_reference(main) else inline_yaml(main)}", comment)
+
+
+def inline_yaml(value: object) -> str:
     """A value on one line, as YAML that reads back as the same value."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {inline_yaml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(flow, value)) + "]"
     if isinstance(value, bool) or value is None:

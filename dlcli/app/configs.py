@@ -8,7 +8,7 @@ from typing import Any
 
 from dlcli.config import compose, experiment
 from dlcli.config.data import DataSpec
-from dlcli.config.diagnostics import ConfigError, Diagnostic, Place, Source
+from dlcli.config.diagnostics import ConfigError, Diagnostic, Place, Source, shown
 from dlcli.config.experiment import Experiment
 from dlcli.config.facts import DataFacts
 from dlcli.data.catalogue import SOURCES
@@ -51,7 +51,7 @@ def diagnose(config: str | Path, overrides: Iterable[str], data_dir: Path | None
         return list(error.diagnostics)
     diagnostics = list(found.diagnostics)
     if found.missing is not None:
-        diagnostics.append(Diagnostic("data", found.missing.message, found.data_place, found.missing.help))
+        diagnostics.append(Diagnostic("data", shown(found.missing.message), found.data_place, found.missing.help))
     return diagnostics
 
 

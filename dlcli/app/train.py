@@ -166,7 +166,20 @@ def _take_up(trainer: Trainer, folder: RunFolder, observer: Observer) -> None:
         trainer.progress.finished = trainer.why_over()
     if trainer.progress.finished is not None:
         ended = f"the run is over ({trainer.progress.finished}, after epoch {trainer.progress.epoch})"
-        observer.notice(f"{ended}: a higher limit, such as --set train.epochs={trainer.progress.epoch + 5}, lets it go on")
+        observer.notice(f"{ended}: a higher limit, such as --set {_higher_limit(trainer)}, lets it go on")
+
+
+def _higher_limit(trainer: Trainer) -> str:
+    """What would let a run go on that is over."""
+    progress, spec = trainer.progress, trainer.spec
+    match progress.finished:
+        case "max_steps":
+            return f"train.max_steps={2 * progress.step}"
+        case "max_time":
+            return f"train.max_time={2 * (spec.max_time or progress.elapsed_seconds):.0f}"
+        case "early_stopping":
+            return f"train.early_stopping.patience={progress.epochs_without_better + 5}"
+    return f"train.epochs={progress.epoch + 5}"
 
 
 class _Record:

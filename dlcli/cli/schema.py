@@ -47,7 +47,7 @@ def schema_command(
 
 def _lines(page: FieldPage) -> list[str]:
     """The page as a person reads it."""
-    from dlcli.config.value_schema import inline_yaml
+    from dlcli.config.yaml_output import inline_yaml
 
     state = "required" if page.required else f"default  {inline_yaml(page.default)}" if page.default not in (None, {}) else ""
     lines = [page.field, *wrap(page.meaning, _WIDTH, initial_indent="  ", subsequent_indent="  "), ""]

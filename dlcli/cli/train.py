@@ -84,7 +84,8 @@ def _lines(run: Run) -> list[str]:
     if record["test"]:
         rows += [("" if index else "test", line) for index, line in enumerate(_figures(record["test"]))]
     rows.append(("run", str(path)))
-    rows.append(("next", f"dlcli eval {path}" if record["status"] == "completed" else f"dlcli train --resume {path}"))
+    following = f"dlcli eval {path}" if record["status"] == "completed" else f"dlcli train --resume {path}"
+    rows.append(("next", " ".join([following, *(f"--plugin {plugin}" for plugin in record["plugins"])])))
     return [f"{label:<9} {text}" for label, text in rows]
 
 

@@ -13,11 +13,10 @@ from dlcli.config.interpolation import Names, Variable, interpolate
 from dlcli.config.layers import LAYERS
 from dlcli.config.spec import near_enough
 from dlcli.config.tree import Node, Scalar, Sequence, describe
+from dlcli.config.values import NAME, NAME_HELP
 
 ENTRY_KEYS: Final = ("name", "from", "repeat")
 """What every entry of `layers` takes, and so what no parameter can be called."""
-
-_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,8 @@ def _read_block(name: str, entry: tree.Entry, report: Report) -> Block | None:
     if name in LAYERS:
         report.error("name", f"`{name}` is a layer, and no block can be called so", place, help="choose another name")
         return None
-    if not _NAME.fullmatch(name):
-        report.error("name", f"no block can be called `{name}`", place, help="use a letter, then letters, digits and `_`")
+    if not re.fullmatch(NAME, name):
+        report.error("name", f"no block can be called `{name}`", place, help=NAME_HELP)
         return Block(name, {}, None, place)
     if isinstance(node, Sequence):
         return Block(name, {}, node, place)
@@ -82,7 +81,7 @@ def _read_params(node: Node | None, report: Report) -> dict[str, Node | None]:
         return {}
     params: dict[str, Node | None] = {}
     for name, entry in node.entries.items():
-        if name in ENTRY_KEYS or not _NAME.fullmatch(name):
+        if name in ENTRY_KEYS or not re.fullmatch(NAME, name):
             report.error("name", f"no parameter can be called `{name}`", entry.key_place, help="choose another name")
         elif isinstance(entry.node, tree.Mapping):
             report.error("type", "a default is a number, a text or a list, not a mapping", entry.node.place)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from dlcli.config import yaml_source
-from dlcli.config.diagnostics import Report, Source, did_you_mean, nearest
+from dlcli.config.diagnostics import ConfigError, Diagnostic, Report, Source, did_you_mean, nearest
 from dlcli.config.merging import merge
 from dlcli.config.overrides import apply
 from dlcli.config.tree import Mapping, Node, Scalar, Sequence, describe, shortened
@@ -18,12 +19,30 @@ from dlcli.errors import UsageError
 
 SHIPPED_CONFIGS: Final = Path(__file__).parents[1] / "configs"
 """Where an installed package has the configs; in a checkout they stand beside it."""
-MAX_EXTENDS: Final = 16
+MAX_EXTENDED: Final = 32
+"""Files that a config may extend in all, each counted as often as it is read."""
 MAX_BYTES: Final = 4 * yaml_source.MAX_CHARACTERS
 STDIN: Final = "-"
 """Stands for standard input where a path is expected."""
 MAX_PATH: Final = 200
 """Characters of a path that a message shows."""
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """How a file came to be read.
+
+    Attributes:
+        files: those that led to it, each extending the next.
+        read: all that were extended so far, by any file.
+    """
+
+    files: tuple[Path, ...] = ()
+    read: list[Path] = field(default_factory=list)
+
+    def with_file(self, file: Path) -> _Chain:
+        """The chain that leads to what this file extends."""
+        return _Chain((*self.files, file), self.read)
 
 
 def load(config: str | Path | dict[str, Any], overrides: Iterable[str] = ()) -> Mapping:
@@ -38,7 +57,7 @@ def load(config: str | Path | dict[str, Any], overrides: Iterable[str] = ()) -> 
         ConfigError: the text has mistakes.
     """
     report = Report()
-    tree = _read_dict(config, report) if isinstance(config, dict) else _read_file(Path(config), report, ())
+    tree = _read_dict(config, report) if isinstance(config, dict) else _read_file(Path(config), report, _Chain())
     report.raise_if_any()
     assert tree is not None
     for override in overrides:
@@ -53,17 +72,17 @@ def _read_dict(config: dict[str, Any], report: Report) -> Mapping | None:
     except (TypeError, ValueError) as error:
         raise UsageError(f"the config holds something that YAML can't: {error}", help="use plain values") from error
     tree = _mapping(yaml_source.parse(Source("<dict>", text), report), report)
-    return _extended(tree, Path(), report, ()) if tree else None
+    return _extended(tree, Path(), report, _Chain()) if tree else None
 
 
-def _read_file(path: Path, report: Report, chain: tuple[Path, ...]) -> Mapping | None:
+def _read_file(path: Path, report: Report, chain: _Chain) -> Mapping | None:
     name = "<stdin>" if str(path) == STDIN else str(path)
     tree = _mapping(yaml_source.parse(Source(name, read_text(path)), report), report)
-    return _extended(tree, path.parent, report, (*chain, path.resolve())) if tree else None
+    return _extended(tree, path.parent, report, chain.with_file(path.resolve())) if tree else None
 
 
-def _extended(tree: Mapping, folder: Path, report: Report, chain: tuple[Path, ...]) -> Mapping:
-    """The tree on top of those that its `extends` names; `chain` are the files that led to it."""
+def _extended(tree: Mapping, folder: Path, report: Report, chain: _Chain) -> Mapping:
+    """The tree on top of those that its `extends` names; `chain` is what led to it."""
     extended = tree.get("extends")
     if extended is None:
         return tree
@@ -75,7 +94,7 @@ def _extended(tree: Mapping, folder: Path, report: Report, chain: tuple[Path, ..
     return tree
 
 
-def _read_base(node: Node, folder: Path, report: Report, chain: tuple[Path, ...]) -> Mapping | None:
+def _read_base(node: Node, folder: Path, report: Report, chain: _Chain) -> Mapping | None:
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
         report.error("type", f"`extends` takes the path of a config, not {describe(node)}", node.place)
         return None
@@ -86,13 +105,17 @@ def _read_base(node: Node, folder: Path, report: Report, chain: tuple[Path, ...]
         help = f"did you mean `{Path(node.value).parent / near}`?" if near else f"the path counts from the folder {folder}"
         report.error("extends", message, node.place, help=help)
         return None
-    if base.resolve() in chain:
+    if base.resolve() in chain.files:
         report.error("extends", f"{base} extends itself", node.place, help="remove one of the `extends`")
         return None
-    if len(chain) > MAX_EXTENDS:
-        report.error("limit", f"more than {MAX_EXTENDS} files extend one another", node.place)
+    chain.read.append(base)
+    if len(chain.read) > MAX_EXTENDED:
+        raise ConfigError([Diagnostic("limit", f"more than {MAX_EXTENDED} files are extended", node.place)])
+    try:
+        return _read_file(base, report, chain)
+    except UsageError as error:
+        report.error("extends", error.message, node.place, help=error.help)
         return None
-    return _read_file(base, report, chain)
 
 
 def _is_file(path: Path) -> bool:

@@ -11,10 +11,11 @@ from pydantic import BeforeValidator, Field, model_validator
 from dlcli.config.augmentation import AUGMENTATIONS, AugmentationSpec
 from dlcli.config.facts import INPUT, TARGET, DataFacts, Target
 from dlcli.config.normalisation import AutoNormalize, NormalizationField, NormalizeSpec
+from dlcli.config.reserved_names import RESERVED_NAMES
 from dlcli.config.shapes import Image, Layout, Sequence, Shape, Token, Vector, from_sizes
 from dlcli.config.spec import Choice, Spec, table
 from dlcli.config.tree import describe_value
-from dlcli.config.values import LARGEST_SIZE, Fraction, Pair, PositiveInt, as_tuple
+from dlcli.config.values import LARGEST_SIZE, NAME, Fraction, Pair, PositiveInt, as_tuple
 
 
 class SplitSpec(Spec):
@@ -208,15 +209,16 @@ def _names(value: Any) -> Any:
     """A list of different names; one name stands for a list of it."""
     names = (value,) if isinstance(value, str) else as_tuple(value)
     if isinstance(names, tuple) and all(isinstance(name, str) for name in names):
-        unfit = [name for name in names if not _NAME.fullmatch(name)]
+        unfit = [name for name in names if not re.fullmatch(NAME, name)]
         if unfit:
             raise ValueError(f"'{unfit[0]}' is no name: use a letter, then letters, digits and `_`")
         if len(set(names)) < len(names):
             raise ValueError("one of them is named twice")
+        taken = [name for name in names if name in RESERVED_NAMES]
+        if taken:
+            raise ValueError(f"no layer can be called '{taken[0]}', and an output has the name of its target: rename the array")
     return names
 
-
-_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names, json_schema_input_type=str | tuple[str, ...]), Field(min_length=1)]
 

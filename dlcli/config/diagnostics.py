@@ -147,7 +147,7 @@ class Report:
         Raises:
             ConfigError: there are more than MAX_MISTAKES.
         """
-        message, help = _shown(message), help and _shown(help)
+        message, help = shown(message), help and shown(help)
         if any((code, message, place) == (known.code, known.message, known.place) for known in self.diagnostics):
             return
         if len(self.diagnostics) >= MAX_MISTAKES:
@@ -184,7 +184,7 @@ class Report:
             raise ConfigError(in_order(self.diagnostics))
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """A text that quotes a config: no character moves the cursor of a terminal, and it ends somewhere."""
     text = "".join(character if character.isprintable() or character == "\n" else "?" for character in text[: MAX_MESSAGE + 1])
     return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 3] + "..."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from dlcli.config.shapes import Shape
 from dlcli.config.spec import Choice, dump, keys_of, near_enough, read, read_choice
 from dlcli.config.training import TrainSpec
 from dlcli.config.tree import Mapping, Node, Scalar, describe
+from dlcli.config.values import NAME, NAME_HELP
 from dlcli.errors import DataError
 
 SECTIONS: Final = ("extends", "vars", "data", "model", "train")
@@ -66,19 +68,6 @@ class Examination:
 
 FactsOf = Callable[[DataSpec], DataFacts]
 """What is known of a source's data; called once the data section has no mistakes. Raises DataError."""
-
-
-def read_data(composed: Mapping) -> DataSpec:
-    """The data section alone, which is all that can be read before anything is known of the data.
-
-    Raises:
-        ConfigError: it has mistakes.
-    """
-    report = Report()
-    spec = _data_spec(composed, _variables(composed, report), report)
-    report.raise_if_any()
-    assert spec is not None
-    return spec
 
 
 def resolve(composed: Mapping, facts_of: FactsOf) -> Experiment:
@@ -198,6 +187,8 @@ def _variables(composed: Mapping, report: Report) -> dict[str, object]:
         return {}
     values: dict[str, object] = {}
     for key, entry in node.entries.items():
+        if not re.fullmatch(NAME, key):
+            report.error("name", f"no variable can be called `{key}`", entry.key_place, help=NAME_HELP)
         value = interpolate(entry.node, values, report)
         if isinstance(value, Mapping):
             report.error("type", f"a variable is a number, a text or a list, not {describe(value)}", value.place)

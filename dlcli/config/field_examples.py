@@ -8,7 +8,8 @@ from typing import Any, Final
 from dlcli.config.layers.base import LayerSpec
 from dlcli.config.spec import Spec, key_of, keys_of
 from dlcli.config.spec_fields import choice_of, is_raw, plain_default, required_keys, spec_of
-from dlcli.config.value_schema import Schema, inline_yaml, types_of, value_schema
+from dlcli.config.value_schema import Schema, types_of, value_schema
+from dlcli.config.yaml_output import inline_yaml
 
 _VALUES: Final[Mapping[str, Any]] = {
     "blocks": {

@@ -17,7 +17,8 @@ from dlcli.config.normalisation import NORMALIZATIONS
 from dlcli.config.objectives import Objective
 from dlcli.config.spec import Spec, keys_of
 from dlcli.config.spec_fields import choice_of, is_list, is_optional, is_raw, plain_default, required_keys, spec_of
-from dlcli.config.value_schema import in_words, inline_yaml, value_schema
+from dlcli.config.value_schema import in_words, value_schema
+from dlcli.config.yaml_output import inline_yaml
 from dlcli.errors import UsageError
 
 

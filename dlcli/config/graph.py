@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from dlcli.config.diagnostics import Place
 from dlcli.config.layers.base import LayerSpec
 from dlcli.config.layers.nesting import Share, TimeDistributed
-from dlcli.config.shapes import Shape, ShapeError, Size
+from dlcli.config.shapes import Shape, ShapeError, Size, at_steps, fixed_sizes
 from dlcli.config.spec import dump
 
 
@@ -72,11 +73,10 @@ class Graph:
     nodes: tuple[LayerNode, ...]
     outputs: tuple[str, ...]
 
-    @property
-    def output_shapes(self) -> dict[str, Shape]:
+    @cached_property
+    def output_shapes(self) -> Mapping[str, Shape]:
         """What each output gives."""
-        shapes = {node.name: node.output_shape for node in self.nodes}
-        return {name: shapes[name] for name in self.outputs}
+        return {name: self.node(name).output_shape for name in self.outputs}
 
     @property
     def output_shape(self) -> Shape:
@@ -86,7 +86,11 @@ class Graph:
 
     def node(self, name: str) -> LayerNode:
         """The layer of that name."""
-        return next(node for node in self.nodes if node.name == name)
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, LayerNode]:
+        return {node.name: node for node in self.nodes}
 
     def parameter_count(self) -> int:
         """The number of trainable values."""
@@ -131,3 +135,19 @@ def _as_entry(node: LayerNode) -> dict[str, Any]:
     if node.body is not None:
         fields["layers"] = node.body.as_entries()
     return {node.spec.kind: fields}
+
+
+def all_nodes(graph: Graph, *, unknown: int, times: int = 1) -> Iterator[tuple[LayerNode, int]]:
+    """Every layer, those inside of nestings included, and how often it runs for one sample.
+
+    Args:
+        graph: the network.
+        unknown: what a number of steps counts that differs from sample to sample.
+        times: how often the graph itself runs.
+    """
+    for node in graph.nodes:
+        yield node, times
+        if node.body is not None:
+            is_over_steps = isinstance(node.spec, TimeDistributed)
+            steps = fixed_sizes(at_steps(node.input_shapes[0], unknown))[0] if is_over_steps else 1
+            yield from all_nodes(node.body, unknown=unknown, times=times * steps)

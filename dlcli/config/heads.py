@@ -9,10 +9,10 @@ from math import prod
 from dlcli.config import tree
 from dlcli.config.diagnostics import Place, Report, did_you_mean, one_of
 from dlcli.config.facts import DataFacts, Target
-from dlcli.config.graph import Graph
+from dlcli.config.graph import Graph, all_nodes
 from dlcli.config.losses import BinaryCrossEntropy, CrossEntropy, LossSpec
 from dlcli.config.metrics import METRICS, MetricSpec, TopK
-from dlcli.config.shapes import Sequence, Shape, Vector, window_sizes
+from dlcli.config.shapes import Sequence, Shape, Size, Vector, at_steps, channels_of, fixed_sizes
 from dlcli.config.training import TrainSpec
 from dlcli.config.tree import Mapping
 
@@ -39,7 +39,7 @@ class _Head:
     metrics: tuple[tuple[MetricSpec, Place], ...]
     loss_path: tuple[str, ...]
     fact: str
-    time: object
+    time: Size | None
 
 
 def check_heads(graph: Graph, facts: DataFacts, train: TrainSpec, composed: Mapping, report: Report) -> TrainSpec | None:
@@ -66,6 +66,7 @@ def check_heads(graph: Graph, facts: DataFacts, train: TrainSpec, composed: Mapp
         elif _check_kind(head, composed, report):
             _check_output(head, composed, report)
             _check_metrics(head, report)
+    _check_weight(train, graph, composed, report)
     _check_monitor(full, composed, report)
     _check_batch_norm(graph, train, composed, report)
     return full
@@ -170,6 +171,14 @@ def _check_weights(output: Vector, head: _Head, composed: Mapping, report: Repor
         report.error("head", f"`{key}` has {len(weights)} numbers, and the network gives {output.features} scores", place)
 
 
+def _check_weight(train: TrainSpec, graph: Graph, composed: Mapping, report: Report) -> None:
+    """The weight of the only loss would do nothing but scale the learning rate."""
+    if isinstance(train.loss, dict) and len(graph.outputs) == 1 and train.loss[graph.outputs[0]].weight != 1:
+        place = tree.place_of(composed, ["train", "loss", graph.outputs[0], "weight"])
+        message = "the network has one output, and its loss a `weight`, which is a share among several"
+        report.error("value", message, place, help="remove it, or name more outputs in `model.outputs`")
+
+
 def _check_monitor(train: TrainSpec, composed: Mapping, report: Report) -> None:
     if train.monitor is None or train.monitor in ("loss", *train.measured):
         return
@@ -181,16 +190,15 @@ def _check_monitor(train: TrainSpec, composed: Mapping, report: Report) -> None:
 
 def _check_batch_norm(graph: Graph, train: TrainSpec, composed: Mapping, report: Report) -> None:
     """Whether batches are large enough for what is normalised over them."""
-    if train.batch_size > 1:
-        return
-    for node in graph.nodes:
-        if node.body is not None:
-            _check_batch_norm(node.body, train, composed, report)
-            continue
-        sizes = window_sizes(node.input_shapes[0]) if not isinstance(node.input_shapes[0], Vector) else ()
-        values = prod(size for size in sizes if isinstance(size, int))
-        if node.spec.kind.startswith("batch_norm") and values == 1:
+    for node, steps in all_nodes(graph, unknown=2) if train.batch_size == 1 else ():
+        if node.spec.kind.startswith("batch_norm") and steps * _values_of_channel(node.input_shapes[0]) == 1:
             place = tree.place_of(composed, ["train", "batch_size"])
             message = f"`{node.spec.kind}` (line {node.place.line}) has one value of each channel in a batch of 1"
             report.error("range", message, place, help="use larger batches, or `layer_norm`")
             return
+
+
+def _values_of_channel(shape: Shape) -> int:
+    """How many values of a channel a sample has; of sequences whose length is not known, more than one."""
+    sizes = fixed_sizes(at_steps(shape, 2))
+    return prod(sizes) // channels_of(shape)

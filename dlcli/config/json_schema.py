@@ -33,7 +33,8 @@ from dlcli.config.objectives import LOSS, Objective
 from dlcli.config.spec import AnySpec, Choice, RawNode, Spec, key_of, keys_of
 from dlcli.config.spec_fields import choice_of, holds_layers, is_list, is_optional, is_raw, plain_default, required_keys, spec_of
 from dlcli.config.training import TrainSpec
-from dlcli.config.value_schema import EXPRESSION, Schema, either, in_words, inline_yaml, value_schema, with_expression
+from dlcli.config.value_schema import EXPRESSION, Schema, either, in_words, value_schema, with_expression
+from dlcli.config.yaml_output import inline_yaml
 
 SCHEMA_FILE: Final = "schema.json"
 

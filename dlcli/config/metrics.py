@@ -100,3 +100,10 @@ class R2(MetricSpec):
 
 
 METRICS = table(Accuracy, TopK, Precision, Recall, F1, MeanAbsoluteError, RootMeanSquaredError, R2)
+
+
+def check_each_once(metrics: tuple[MetricSpec, ...]) -> None:
+    """Raises ValueError where one of the metrics is named twice."""
+    names = [metric.kind for metric in metrics]
+    if len(set(names)) < len(names):
+        raise ValueError("`metrics` names one of them twice")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
+
+from pydantic import model_validator
 
 from dlcli.config import tree
 from dlcli.config.diagnostics import Report, nearest
-from dlcli.config.losses import LOSSES, LossSpec
-from dlcli.config.metrics import METRICS, MetricSpec
+from dlcli.config.losses import LOSSES, CrossEntropy, LossSpec
+from dlcli.config.metrics import METRICS, MetricSpec, check_each_once
 from dlcli.config.spec import Choice, ReadBy, Spec, dump, keys_of, read, read_choice
-from dlcli.config.tree import Mapping, Node
+from dlcli.config.tree import Mapping, Node, Scalar
 from dlcli.config.values import NonNegativeFloat
 
 LOSS: Final = Choice("loss", lambda: LOSSES)
@@ -25,6 +27,11 @@ class Objective(Spec):
     metrics: Annotated[tuple[MetricSpec, ...] | None, Choice("metric", lambda: METRICS)] = None
     """What is measured of this output; without it, `train.metrics`."""
 
+    @model_validator(mode="after")
+    def _each_metric_once(self) -> Self:
+        check_each_once(self.metrics or ())
+        return self
+
 
 Loss = LossSpec | dict[str, Objective]
 
@@ -32,7 +39,7 @@ Loss = LossSpec | dict[str, Objective]
 def read_loss(node: Node, report: Report) -> Loss | None:
     """`cross_entropy`, `{name: cross_entropy, ...}` or `{OUTPUT: cross_entropy, OUTPUT: {name: mse, weight: 0.3}}`."""
     if not _is_by_output(node):
-        loss = read_choice(node, LOSS, report)
+        loss = read_choice(node, LOSS, report, default=CrossEntropy)
         assert loss is None or isinstance(loss, LossSpec)
         return loss
     assert isinstance(node, Mapping)
@@ -42,10 +49,16 @@ def read_loss(node: Node, report: Report) -> Loss | None:
 
 
 def _is_by_output(node: Node) -> bool:
-    """Whether the keys are outputs: none of them belongs to a loss."""
-    if not isinstance(node, Mapping) or node.short is not None or not node.entries:
+    """Whether the keys are outputs, and not those of one loss: each has a loss, a name or a mapping."""
+    if not isinstance(node, Mapping) or not node.entries or _is_name(node.get("name")):
         return False
-    return not {*LOSSES, *_keys_of_losses()} & node.entries.keys()
+    if len(node.entries) == 1 and next(iter(node.entries)) in LOSSES:  # `{mse: ...}`, as a layer is written
+        return False
+    return all(isinstance(entry.node, Mapping) or _is_name(entry.node) for entry in node.entries.values())
+
+
+def _is_name(node: Node | None) -> bool:
+    return isinstance(node, Scalar) and isinstance(node.value, str)
 
 
 def _read_objective(node: Node, name: str, report: Report) -> Objective | None:

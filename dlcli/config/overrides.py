@@ -27,7 +27,10 @@ def apply(tree: Mapping, override: str, report: Report) -> Mapping:
         UsageError: the override is not of that form.
     """
     path, equals, _ = override.partition("=")
-    removes = path.startswith(REMOVE) and not equals
+    removes = path.startswith(REMOVE)
+    if removes and equals:
+        help = f"write --set {path} to take it away, or --set {override.removeprefix(REMOVE)} to change it"
+        raise UsageError(f"`--set {override}` takes a key away and gives it a value", help=help)
     steps = path.strip().removeprefix(REMOVE).split(".")
     if not (equals or removes) or not all(steps):
         help = "for example --set train.epochs=5, or --set ~train.schedule to take a key away"
@@ -126,8 +129,15 @@ def _set_item(node: Sequence, step: str, rest: list[str], new: Entry, report: Re
     kind = _kind_of(item)
     if rest and kind is not None and kind != rest[0]:
         rest = [kind, *rest]  # the layer's type may be left out
+    if not rest and kind is not None and not _is_layer(new.node):
+        rest = [kind]  # the layer's main field
     changed = _set(item, rest, new, report)
     return replace(node, items=(*node.items[:index], changed, *node.items[index + 1 :]))
+
+
+def _is_layer(node: Node) -> bool:
+    """Whether a value can stand for a whole entry of a list of layers."""
+    return isinstance(node, Mapping) or (isinstance(node, Scalar) and isinstance(node.value, str))
 
 
 def _index_of(step: str, node: Sequence, place: Place, report: Report) -> int | None:

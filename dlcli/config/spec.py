@@ -113,13 +113,22 @@ def read(node: Node, spec_class: type[AnySpec], title: str, report: Report) -> A
     return None if failed else spec
 
 
-def read_choice(node: Node, choice: Choice, report: Report) -> Spec | None:
-    """Reads `name` or `{name: ..., ...}` as the spec of that name."""
+def read_choice(node: Node, choice: Choice, report: Report, default: type[Spec] | None = None) -> Spec | None:
+    """Reads `name` or `{name: ..., ...}` as the spec of that name.
+
+    Args:
+        node: the part of the tree.
+        choice: what there is to choose from.
+        report: where mistakes are recorded.
+        default: what fields without a name belong to.
+    """
     specs = choice.table()
     name_node: Node | None = node
     fields = tree.Mapping({}, node.place)
     if isinstance(node, tree.Mapping):
         name_node, fields = node.get("name") or node.short, replace(node.without("name"), short=None)
+    if name_node is None and default is not None and keys_of(default).keys() & fields.entries.keys():
+        return read(fields, default, default.kind, report)
     if name_node is None:
         report.error("missing-key", f"the {choice.what} has no `name`", node.place, help=_name_help(fields, specs))
         return None
@@ -184,7 +193,8 @@ def _read_choices(node: Node, info: FieldInfo, choice: Choice, report: Report) -
     if isinstance(node, Scalar) and node.value is None and _is_optional(info.annotation):
         return None, True
     if not any(typing.get_origin(member) is tuple for member in _members(info.annotation)):
-        spec = read_choice(node, choice, report)
+        default = type(info.default) if isinstance(info.default, Spec) else None
+        spec = read_choice(node, choice, report, default)
         return spec, spec is not None
     items = node.items if isinstance(node, tree.Sequence) else (node,)
     specs = tuple(read_choice(item, choice, report) for item in items)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-_SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
+SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
     # layers
     "averagepooling1d": ("avg_pool1d",),
     "averagepooling2d": ("avg_pool2d",),
@@ -161,4 +161,4 @@ def meanings(word: str) -> tuple[str, ...]:
     """What a word may mean here, as plain words or words of a config: of `nn.Conv2d(3, 8)` it is `conv2d`."""
     called = plain_word(_CALL.sub("", word))
     last = called.rpartition(".")[2]
-    return (called, *_SYNONYMS.get(called, ()), last, *_SYNONYMS.get(last, ()))
+    return (called, *SYNONYMS.get(called, ()), last, *SYNONYMS.get(last, ()))

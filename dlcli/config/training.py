@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from dlcli.config.losses import CrossEntropy, LossSpec
-from dlcli.config.metrics import METRICS, MetricSpec
+from dlcli.config.metrics import METRICS, MetricSpec, check_each_once
 from dlcli.config.objectives import LossField, Objective
 from dlcli.config.optimizers import OPTIMIZERS, Adam, OptimizerSpec
 from dlcli.config.schedules import SCHEDULES, Constant, ScheduleSpec
@@ -152,7 +152,5 @@ class TrainSpec(Spec):
 
     @model_validator(mode="after")
     def _each_metric_once(self) -> Self:
-        names = [metric.kind for metric in self.metrics]
-        if len(set(names)) < len(names):
-            raise ValueError("`metrics` names one of them twice")
+        check_each_once(self.metrics)
         return self

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import types
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
@@ -13,7 +11,6 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from dlcli.config.values import LARGEST_FLOAT, LARGEST_SIZE
-from dlcli.config.yaml_source import resolve
 
 Schema = dict[str, Any]
 
@@ -171,16 +168,3 @@ def _list_in_words(schema: Schema) -> str:
     same = {"a whole number" + _range_in_words(schema), "a number" + _range_in_words(schema), "a text"}
     is_repeated = len(types_of(schema)) > 1 and items in same
     return f"a list{count}" if is_repeated or items == "anything" else f"a list{count}, each {items}"
-
-
-_PLAIN: Final = re.compile(r"[A-Za-z_][\w./-]*")
-
-
-def inline_yaml(value: Any) -> str:
-    """A plain value as YAML on one line."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {inline_yaml(inner)}".rstrip() for key, inner in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(inline_yaml(inner) for inner in value) + "]"
-    is_plain = isinstance(value, str) and _PLAIN.fullmatch(value) and isinstance(resolve(value), str)
-    return str(value) if is_plain else json.dumps(value)

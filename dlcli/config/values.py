@@ -10,6 +10,9 @@ from pydantic import BeforeValidator, Field
 
 from dlcli.config.tree import describe_value
 
+NAME: Final = r"[A-Za-z][A-Za-z0-9_]*"
+"""What layers, blocks, parameters and variables can be called."""
+NAME_HELP: Final = "use a letter, then letters, digits and `_`"
 LARGEST_FLOAT: Final = 1e38
 """A little below the largest number of float32."""
 LARGEST_SIZE: Final = 65_536

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
 
 import yaml
 
 from dlcli.config.yaml_source import resolve as resolve_scalar
 
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./+-]*")
+"""Texts that need no quotes, unless they are a number or `true`."""
+
 
 def as_yaml(config: dict[str, Any]) -> str:
     """Plain values as YAML that reads back as the same values."""
     return yaml.dump(config, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
+
+
+def inline_yaml(value: object) -> str:
+    """A plain value as YAML on one line that reads back as the same value."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {inline_yaml(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(inline_yaml, value)) + "]"
+    if not isinstance(value, str):
+        return json.dumps(value)
+    if _PLAIN.fullmatch(value) and isinstance(resolve_scalar(value), str):
+        return value
+    return str(yaml.dump(value, default_style='"', width=float("inf"), allow_unicode=True)).rstrip("\n")
 
 
 class _Dumper(yaml.SafeDumper):

@@ -6,8 +6,13 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from dlcli.config.tree import shortened
 from dlcli.errors import DataError
+
+MAX_NAME: Final = 255
+"""Bytes of a file's name."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +30,14 @@ class Directories:
     beside: tuple[Path, ...] = ()
 
     def candidates(self, path: str) -> tuple[Path, ...]:
-        """All the places that the `path:` of a config may mean, best first."""
-        given = Path(path).expanduser()
+        """All the places that the `path:` of a config may mean, best first.
+
+        Raises:
+            DataError: no file can have such a path.
+        """
+        given = Path(os.path.expanduser(path))  # noqa: PTH111  # Path.expanduser raises where there is no such user
+        if "\0" in path or any(len(os.fsencode(part)) > MAX_NAME for part in given.parts):
+            raise DataError(f"no file can be called {shortened(path)!r}", help="give the path of a file that is there")
         if given.is_absolute():
             return (given,)
         return tuple(folder / given for folder in _distinct([*self.roots[:-1], *self.beside, *self.roots[-1:]]))

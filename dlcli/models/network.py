@@ -115,12 +115,10 @@ def _is_chain(graph: Graph) -> bool:
 
 
 def _plan(graph: Graph) -> tuple[_Step, ...]:
-    """The calls that lead to the outputs, in order; a layer that no path leads from to an output is not called."""
+    """The calls that lead to the outputs, in order."""
     read_later = set(graph.outputs)
     steps = []
-    for node in reversed(graph.nodes):
-        if node.name not in read_later:
-            continue
+    for node in reversed(graph.running()):
         finished = tuple(name for name in dict.fromkeys(node.inputs) if name not in read_later)
         steps.append(_Step(node.name, node.shares or node.name, node.inputs, finished))
         read_later.update(node.inputs)

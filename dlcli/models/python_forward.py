@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dlcli.config.graph import Graph, LayerNode
@@ -43,7 +43,7 @@ def forward_of(graph: Graph, sources: Mapping[str, LayerSource]) -> Forward:
         graph: the layers.
         sources: each of them as text, by its name.
     """
-    steps = _steps(graph)
+    steps = graph.running()
     names = _variables(graph, steps)
     several = len(graph.outputs) > 1
     lines: list[Line] = []
@@ -70,18 +70,7 @@ def _statements(node: LayerNode, source: LayerSource, names: Mapping[str, str], 
     return [*lines, Line(f"{target} = {value}", node.output_shape), Line(f"return {names[node.name]}")]
 
 
-def _steps(graph: Graph) -> list[LayerNode]:
-    """The layers that a path leads from to an output; dlcli's network calls the same ones."""
-    read = set(graph.outputs)
-    steps = []
-    for node in reversed(graph.nodes):
-        if node.name in read:
-            steps.append(node)
-            read.update(node.inputs)
-    return steps[::-1]
-
-
-def _variables(graph: Graph, steps: list[LayerNode]) -> dict[str, str]:
+def _variables(graph: Graph, steps: Sequence[LayerNode]) -> dict[str, str]:
     """The variable of each value: what only the next line reads has no name of its own, but for what is joined."""
     names = variables([*graph.inputs, *(node.name for node in steps)])
     readers: dict[str, list[LayerNode]] = {name: [] for name in names}

@@ -50,10 +50,8 @@ BOMBS: Final = {
     "aliases": _doubling("a0: &a0 [x, x]\n", "a{this}: &a{this} [*a{last}, *a{last}, *a{last}, *a{last}, *a{last}]\n"),
     "merge keys": _doubling("a0: &a0 {k: 1}\n", "a{this}: &a{this} {{<<: [*a{last}, *a{last}, *a{last}, *a{last}]}}\n"),
     "100,000 brackets": "data: " + "[" * 100_000,
-    "100,000 braces": "data: " + "{a: " * 100_000,
     "100,000 dashes": "- " * 100_000,
     "5,000 digits": _MODEL + f"train: {{epochs: {'9' * 5000}}}\n",
-    "5,000 hexadecimal digits": _MODEL + f"train: {{epochs: 0x{'f' * 5000}}}\n",
     "5,000 digits of an exponent": _MODEL + f"train: {{epochs: 1e{'9' * 5000}}}\n",
     "Python": _MODEL + "train: !!python/object/apply:os.system ['touch was-here']\n",
     "10 MB": "# " + "x" * 10_000_000 + "\n" + _MODEL,
@@ -72,6 +70,9 @@ BOMBS: Final = {
     "lists of lists": "vars:\n"
     + _doubling("  a0: [1, 1]\n", "  a{this}: [" + "'${{vars.a{last}}}', " * 10 + "1]\n")
     + _MODEL.replace("10", "${vars.a11}"),
+    "a name of a file that is none": _MODEL.replace("digits", f"{{name: csv, path: {'x' * 5000}}}"),
+    "an endless file": _MODEL.replace("digits", "{name: csv, path: /dev/zero}"),
+    "files of files": f"extends: [{'bomb.yaml, ' * 20}]\n",
     "giant strides": "data: digits\nmodel:\n  layers:\n" + _TRANSPOSED + "    - flatten\n    - linear: 10\n",
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -12,7 +11,7 @@ from dlcli.app.survey.found import Field, Survey, answers_of, cautions_of, facts
 from dlcli.config.data import Csv, SplitSpec, Ts
 from dlcli.data.raw import Array
 from dlcli.data.sources.table import Column, Table, read_header, read_table
-from dlcli.data.sources.text_file import TextFile
+from dlcli.data.sources.text_file import TextFile, moment_in
 from dlcli.errors import DataError
 
 _TIME: Final = re.compile(r"(date|time|timestamp)s?$|^(date|time)")
@@ -98,15 +97,7 @@ def _windows(table: Table, time: str, rows: int) -> tuple[Field, ...]:
 def _is_ordering(column: Column) -> bool:
     """Whether the source can sort by the column: numbers throughout, or ISO dates throughout."""
     assert column.texts is not None
-    return column.odd_row is None if column.is_numeric else all(map(_is_date, column.texts))
-
-
-def _is_date(text: str) -> bool:
-    try:
-        datetime.fromisoformat(f"{text}-01" if re.fullmatch(r"[0-9]{4}-[0-9]{2}", text) else text)
-    except ValueError:
-        return False
-    return True
+    return column.odd_row is None if column.is_numeric else all(moment_in(text) is not None for text in column.texts)
 
 
 def _time_caution(time: str | None, spec: Csv) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from dlcli.config.layers.windows import Window
 from dlcli.config.shapes import Shape, ShapeError, channels_of, holds_tokens
 from dlcli.config.spec import Spec
-from dlcli.config.values import PositiveInt
+from dlcli.config.values import NAME, PositiveInt
 
 
 def _names(value: Any) -> Any:
@@ -31,7 +31,7 @@ class LayerSpec(Spec):
     joins: ClassVar[bool] = False
     """Whether it reads several inputs."""
 
-    name: str | None = Field(None, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
+    name: str | None = Field(None, pattern=f"^{NAME}$")
     """A letter, then letters, digits and `_`: other layers' `from:` refers to it, and the weights are saved under it."""
     from_: Names | None = Field(None, alias="from")
     """The layer whose output is the input; without it, the entry above."""

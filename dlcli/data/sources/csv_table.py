@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -22,13 +21,12 @@ from dlcli.config.tree import shortened
 from dlcli.data.directories import Directories
 from dlcli.data.raw import Array, RawData, RawSplit
 from dlcli.data.sources.table import Table, read_header, read_table
-from dlcli.data.sources.text_file import TextFile, locate
+from dlcli.data.sources.text_file import TextFile, locate, moment_in
 from dlcli.errors import DataError
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]+")
 _FEW: Final = 10
 """So many classes are not questioned. More, each in less than two rows, are mostly values or names."""
-_MONTH: Final = re.compile(r"[0-9]{4}-[0-9]{2}")
 
 
 @dataclass(frozen=True)
@@ -183,17 +181,15 @@ def _order(table: Table, name: str) -> NDArray[np.int64]:
     assert column.texts is not None
     if column.is_numeric:
         return np.argsort(table.numbers(name), kind="stable")
-    return np.argsort([_moment(text, table.place(row), name) for row, text in enumerate(column.texts)], kind="stable")
-
-
-def _moment(text: str, place: str, name: str) -> float:
-    """Seconds since 1970; without a time zone, as if in UTC."""
-    try:
-        moment = datetime.fromisoformat(f"{text}-01" if _MONTH.fullmatch(text) else text)
-    except ValueError as error:
-        what = f"{place}: column `{name}` holds '{shortened(text)}', expected a number or a date like 2016-07-01 12:30"
-        raise DataError(what, help="write dates so; or leave data.time out, where the rows stand in their order") from error
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+    moments = np.empty(len(column.texts))
+    for row, text in enumerate(column.texts):
+        moment = moment_in(text)
+        if moment is None:
+            what = f"{table.place(row)}: column `{name}` holds '{shortened(text)}', expected a number or a date like "
+            help = "write dates so; or leave data.time out, where the rows stand in their order"
+            raise DataError(f"{what}2016-07-01 12:30", help=help)
+        moments[row] = moment
+    return np.argsort(moments, kind="stable")
 
 
 def _parts(split: SplitSpec, num_rows: int) -> list[tuple[str, slice]]:

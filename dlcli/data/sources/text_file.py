@@ -1,18 +1,22 @@
-"""Files of text: found, opened, and the numbers in them."""
+"""Files of text: found, opened, and the numbers and dates in them."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 from dlcli.config.values import LARGEST_FLOAT
 from dlcli.data.directories import Directories
 from dlcli.data.raw import DataUnavailableError
 from dlcli.errors import DataError
+
+_MONTH: Final = re.compile(r"[0-9]{4}-[0-9]{2}")
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ def locate(path: str, directories: Directories, what: str, help: str) -> Path:
 
     Raises:
         DataUnavailableError: there is none.
+        DataError: it is neither.
     """
     candidates = directories.candidates(path)
     there = next((candidate for candidate in candidates if candidate.exists()), None)
@@ -86,6 +91,8 @@ def locate(path: str, directories: Directories, what: str, help: str) -> Path:
         looked = ", ".join(str(candidate) for candidate in candidates)
         help = f"{help}; a relative path starts at --data-dir, here, or the config"
         raise DataUnavailableError(f"the {what} {path}", f"there is no file {looked}", help=help)
+    if not (there.is_file() or there.is_dir()):
+        raise DataError(f"{there} is a device or a pipe, expected a {what}", help=help)
     return there.absolute()
 
 
@@ -96,6 +103,15 @@ def number_in(text: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) and abs(value) <= LARGEST_FLOAT and "_" not in text else None
+
+
+def moment_in(text: str) -> float | None:
+    """The ISO date or month that a text is, as seconds since 1970, in UTC where it has no time zone; None where it is none."""
+    try:
+        moment = datetime.fromisoformat(f"{text}-01" if _MONTH.fullmatch(text) else text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:

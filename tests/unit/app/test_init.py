@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dlcli.app.templates
-from dlcli.app.commented_yaml import comment, flow, rendered
+from dlcli.app.commented_yaml import comment, rendered
 from dlcli.app.starter_networks import augmentation, layers, pace_for, training
 from dlcli.app.survey.image_folder import resize_to
 from dlcli.app.templates import TEMPLATES
@@ -20,6 +20,7 @@ from dlcli.config.diagnostics import Report, Source
 from dlcli.config.facts import DataFacts
 from dlcli.config.shapes import Image, Sequence, Shape, Time, Token, Vector
 from dlcli.config.tree import Mapping, plain
+from dlcli.config.yaml_output import inline_yaml
 from dlcli.errors import DataError
 
 TEXTS = st.one_of(
@@ -33,7 +34,7 @@ TEXTS = st.one_of(
 def test_values_read_back_as_they_are(values: dict[str, object]) -> None:
     """Whatever a path holds, the config says exactly that, on one line."""
     report = Report()
-    text = f"data: {flow(values)}"
+    text = f"data: {inline_yaml(values)}"
     assert len(text.splitlines()) == 1
     tree = yaml_source.parse(Source("test", text), report)
     report.raise_if_any()

@@ -113,7 +113,7 @@ def test_a_chain_without_end_is_cut(tmp_path: Path) -> None:
     """Many files, none of them twice: refused after some."""
     for index in range(40):
         write(tmp_path / f"{index}.yaml", f"extends: {index + 1}.yaml\n")
-    with pytest.raises(ConfigError, match="more than 16 files extend one another"):
+    with pytest.raises(ConfigError, match="more than 32 files are extended"):
         compose.load(tmp_path / "0.yaml")
 
 
@@ -339,7 +339,9 @@ def _layers(tmp_path: Path, override: str) -> Any:
         ("~model.layers.relu_2", ("model", "layers", 3), "flatten"),
         ("model.layers.dropout.p=0.1", ("model", "layers", 2), {"dropout": {"p": 0.1}}),
         ("model.layers.conv2d.out_channels=8", ("model", "layers", 0, "conv2d", "out_channels"), 8),
-        ("model.layers.linear=12", ("model", "layers", 5), 12),
+        ("model.layers.linear=12", ("model", "layers", 5), {"linear": 12}),
+        ("model.layers.5=12", ("model", "layers", 5), {"linear": 12}),
+        ("model.layers.relu_1=tanh", ("model", "layers", 1), "tanh"),
     ],
 )
 def test_set_reaches_layers_by_type_and_takes_away(
@@ -367,3 +369,34 @@ def test_what_is_not_there_can_not_be_taken_away(tmp_path: Path, override: str, 
         _layers(tmp_path, override)
     (found,) = caught.value.diagnostics
     assert (found.code, found.place.source.name, found.place.column) == (code, f"--set {override}", 1)
+
+
+def test_files_that_extend_each_other_many_times_are_cut(tmp_path: Path) -> None:
+    """Ten files that each extend the next ten times would be read ten billion times."""
+    for index in range(10):
+        write(tmp_path / f"{index}.yaml", f"extends: [{', '.join([f'{index + 1}.yaml'] * 10)}]\n")
+    write(tmp_path / "10.yaml", "data: digits\n")
+    with pytest.raises(ConfigError, match="more than 32 files are extended"):
+        compose.load(tmp_path / "0.yaml")
+
+
+def test_a_base_that_is_no_text_is_shown_where_it_is_extended(tmp_path: Path) -> None:
+    """The file that can't be read is a mistake of the file that names it."""
+    (tmp_path / "picture.yaml").write_bytes(b"\x89PNG\xff")
+    write(tmp_path / "a.yaml", "extends: picture.yaml\n")
+    with pytest.raises(ConfigError, match=r"a\.yaml:1:10"):
+        compose.load(tmp_path / "a.yaml")
+
+
+def test_variables_merge_whatever_they_are_called(tmp_path: Path) -> None:
+    """`name` among them makes no choice of them."""
+    write(tmp_path / "base.yaml", "vars: {name: a, width: 64}\n")
+    over = write(tmp_path / "over.yaml", "extends: base.yaml\nvars: {name: b}\n")
+    assert _composed(over) == {"vars": {"name": "b", "width": 64}}
+
+
+def test_a_key_can_not_be_taken_away_and_given_a_value() -> None:
+    """Both ways to write what may be meant."""
+    with pytest.raises(UsageError) as caught:
+        _composed({"train": {"epochs": 1}}, "~train.epochs=5")
+    assert caught.value.help == "write --set ~train.epochs to take it away, or --set train.epochs=5 to change it"

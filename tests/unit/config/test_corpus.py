@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -46,6 +47,7 @@ def _expected(path: Path) -> list[Expected]:
     )
 
 
+@cache
 def _diagnosed(path: Path) -> list[Diagnostic]:
     lines = path.read_text(encoding="utf-8").splitlines()
     overrides = [line.removeprefix("# set: ") for line in lines if line.startswith("# set: ")]

@@ -51,6 +51,7 @@ def test_everything_left_out_has_its_default() -> None:
         ("data: digit\nmodel: {layers: [relu]}\n", [(1, 7, "unknown-name")]),
         ("data: null\nmodel: {layers: [relu]}\n", [(1, 7, "type")]),
         (SMALL + "vars: [1]\n", [(3, 7, "type")]),
+        (SMALL + "vars: {my-w: 8}\n", [(3, 8, "name")]),
         (SMALL + "vars: {a: {b: 1}}\n", [(3, 11, "type")]),
         (SMALL + "vars: {a: '${vars.b}', b: 1}\n", [(3, 11, "unknown-name")]),
         (SMALL + "vars: {a: '${data.num_classes}'}\n", [(3, 11, "unknown-name")]),

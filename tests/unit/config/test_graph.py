@@ -431,3 +431,13 @@ def test_a_graph_written_out_reads_back_as_itself() -> None:
     assert [(node.name, node.inputs, node.output_shape) for node in again.nodes] == [
         (node.name, node.inputs, node.output_shape) for node in graph.nodes
     ]
+
+
+def test_sizes_do_not_grow_without_end() -> None:
+    """Refused at the layer where the output is too large to be meant, and not when the numbers no longer fit a message."""
+    text = "- conv_transpose2d: {out_channels: 6, kernel_size: 65536, stride: 65536}\n" * 400
+    report = Report()
+    assert read_graph(parse(text), {INPUT: Image(1, 8, 8)}, Vocabulary(report)) is None
+    assert [(*places([found])[0], found.message[:33]) for found in report.diagnostics] == [
+        (2, 3, "shape", "`conv_transpose2d` gives more tha")
+    ]

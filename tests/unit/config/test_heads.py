@@ -8,6 +8,7 @@ from dlcli.config.facts import DataFacts, Target
 from dlcli.config.losses import CrossEntropy, MeanSquaredError
 from dlcli.config.metrics import F1, Accuracy, MeanAbsoluteError
 from dlcli.config.objectives import Objective
+from dlcli.config.optimizers import Adam
 from dlcli.config.shapes import Sequence, Time, Vector
 from tests.unit.config.configs import load, mistakes, places
 
@@ -128,3 +129,47 @@ def test_an_answer_for_each_step_needs_an_output_for_each_step(layers: str, fact
         assert load(text, facts=facts).graph.output_shape.sizes[-1] == 4
     else:
         assert {mistake.code for mistake in mistakes(text, facts=facts)} == {"head"}
+
+
+def test_an_output_may_be_called_like_a_field_of_a_loss() -> None:
+    """What stands under its key is a loss, and so the key is an output; written out in full it reads back."""
+    text = TWO_HEADS.replace("name: digit", "name: delta").replace("[digit,", "[delta,")
+    facts = DataFacts(TWO.inputs, {"delta": Target(num_classes=4), "size": Target(num_targets=1)})
+    train = "train: {loss: {delta: {name: cross_entropy}, size: {name: huber, delta: 2.0}}}\n"
+    assert isinstance(load(text + train, facts=facts).train.loss, dict)
+
+
+def test_a_loss_without_a_name_is_the_default_with_other_fields() -> None:
+    """As for the optimiser: what is not said is as without the section."""
+    text = "data: mnist\nmodel: {layers: [linear: 4]}\n"
+    train = load(text + "train: {loss: {label_smoothing: 0.1}, optimizer: {lr: 0.1}}\n", facts=CLASSES).train
+    assert (train.loss, train.optimizer) == (CrossEntropy(label_smoothing=0.1), Adam(lr=0.1))
+
+
+def test_a_config_that_is_extended_can_go_from_one_loss_to_one_for_each_output() -> None:
+    """`--set train.loss.digit=...` over `loss: cross_entropy`."""
+    overrides = ["train.loss.digit=cross_entropy", "train.loss.size=mse"]
+    assert isinstance(load(TWO_HEADS + "train: {loss: cross_entropy}\n", overrides, facts=TWO).train.loss, dict)
+
+
+@pytest.mark.parametrize(
+    ("train", "place"),
+    [
+        ("loss: {head: {name: cross_entropy, weight: 0.3}}", (3, 52, "value")),
+        ("loss: {head: {name: cross_entropy, metrics: [f1, f1]}}", (3, 53, "value")),
+    ],
+)
+def test_what_an_objective_can_not_say(train: str, place: tuple[int, int, str]) -> None:
+    """A share where there is nothing to share with, and a metric twice."""
+    text = f"data: mnist\nmodel: {{layers: [linear: {{out_features: 4, name: head}}]}}\ntrain: {{{train}}}\n"
+    assert places(mistakes(text, facts=CLASSES)) == [place]
+
+
+def test_steps_count_for_batch_norm_in_a_batch_of_one() -> None:
+    """Twenty steps are twenty values of each feature, as torch has it."""
+    text = (
+        "data: mnist\nmodel: {layers: [time_distributed: [batch_norm1d], global_avg_pool, linear: 4]}\ntrain: {batch_size: 1}\n"
+    )
+    load(text, facts=DataFacts.of(Sequence(20, Vector(3)), num_classes=4))
+    load(text, facts=DataFacts.of(Sequence(Time(), Vector(3)), num_classes=4))
+    assert places(mistakes(text, facts=DataFacts.of(Sequence(1, Vector(3)), num_classes=4))) == [(3, 21, "range")]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dlcli.config import tree
 from dlcli.config.diagnostics import Report
 from dlcli.config.interpolation import ExpressionError, evaluate, interpolate
-from tests.unit.config.configs import PROFILE, parse
+from tests.unit.config.configs import PROFILE, mistakes, parse
 
 NAMES = {"data.num_classes": 10, "vars.width": 3, "channels": 7, "half": 0.5, "word": "abc", "flag": True, "nothing": None}
 IN_PYTHON = {"data": SimpleNamespace(num_classes=10), "vars": SimpleNamespace(width=3), "channels": 7, "half": 0.5}
@@ -142,3 +142,17 @@ def test_every_mistake_of_a_tree_is_found() -> None:
     replaced = tree.plain(interpolate(node, NAMES, report))
     assert replaced == {"a": 7, "b": ["x", "${oops}"], "c": {"d": "${1 / 0}", "e": 0.5}}
     assert [(mistake.place.line, mistake.place.column) for mistake in report.diagnostics] == [(2, 8), (3, 8)]
+
+
+def _ten_times(name: str, between: str) -> str:
+    return between.join([f'"${{vars.{name}}}"' if between else f"${{vars.{name}}}"] * 10)
+
+
+def test_texts_and_lists_do_not_grow_without_end() -> None:
+    """Variables made of variables: refused at the first that is too large to be meant."""
+    texts = "".join(f"  t{this}: '{_ten_times(f't{this - 1}', '')}'\n" for this in range(1, 9))
+    lists = "".join(f"  l{this}: [{_ten_times(f'l{this - 1}', ', ')}]\n" for this in range(1, 9))
+    found = mistakes(f"vars:\n  t0: xx\n{texts}  l0: [1]\n{lists}data: digits\nmodel: {{layers: [flatten, linear: 10]}}\n")
+    assert {mistake.code for mistake in found} == {"limit"}
+    assert {"characters", "values"} <= {word for mistake in found for word in mistake.message.split()}
+    assert min(mistake.place.line for mistake in found) == 5

@@ -205,7 +205,7 @@ _MUTATIONS: Final[tuple[Callable[[list[str], random.Random, list[str]], None], .
 
 def _mutant(seed: int, sources: list[str]) -> str:
     """One to four mutations of one of the sources; equal seeds give equal texts."""
-    chance = random.Random(seed)  # noqa: S311: no secret
+    chance = random.Random(seed)  # noqa: S311  # no secret
     lines = chance.choice(sources).splitlines()
     for _ in range(chance.choice((1, 1, 1, 2, 2, 3, 4))):
         lines = lines or [""]

@@ -12,8 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from dlcli.config import compose, experiment
+from dlcli.config import compose
 from dlcli.config.data import (
+    SOURCES,
     Arrays,
     DataSpec,
     Digits,
@@ -23,9 +24,10 @@ from dlcli.config.data import (
     Mnist,
     SplitSpec,
 )
+from dlcli.config.diagnostics import Report
 from dlcli.config.normalisation import FixedNormalize, NoNormalize
 from dlcli.config.shapes import Image as ImageShape
-from dlcli.config.spec import dump
+from dlcli.config.spec import Choice, dump, read_choice
 from dlcli.config.yaml_output import as_yaml
 from dlcli.data.dataset import Dataset, Split, open_dataset
 from dlcli.data.directories import Directories
@@ -100,6 +102,16 @@ def test_the_test_samples_hang_on_nothing_but_their_own_seed(open_: Open) -> Non
     assert not _same(test, open_(Digits(split=SplitSpec(seed=1))).test)
 
 
+def _read(config: Path) -> DataSpec:
+    """The data section of a file."""
+    report = Report()
+    node = compose.load(config).entries["data"].node
+    spec = read_choice(node, Choice("data source", lambda: SOURCES), report)
+    report.raise_if_any()
+    assert isinstance(spec, DataSpec)
+    return spec
+
+
 @pytest.mark.parametrize(
     "fields", [{}, {"limit": 100}, {"resize": (5, 6), "view": "rows"}, {"normalize": NoNormalize()}, {"repeat": 3}]
 )
@@ -109,7 +121,7 @@ def test_the_settled_spec_reads_the_same_data_again(open_: Open, tmp_path: Path,
     assert data.spec.fallback is None
     resolved = tmp_path / "config.resolved.yaml"
     resolved.write_text(as_yaml({"data": dump(data.spec, with_name=True)}), encoding="utf-8")
-    again = experiment.read_data(compose.load(resolved))
+    again = _read(resolved)
     assert again == data.spec
     _assert_same_data(open_(again), data)
 
@@ -218,7 +230,7 @@ def test_each_input_is_measured_by_itself_and_reads_back(root: Path, open_: Open
     np.testing.assert_allclose(meta.mean, data.train.inputs["meta"].double().mean(dim=0))
     resolved = tmp_path / "config.resolved.yaml"
     resolved.write_text(as_yaml({"data": dump(data.spec, with_name=True)}), encoding="utf-8")
-    again = experiment.read_data(compose.load(resolved))
+    again = _read(resolved)
     assert again == data.spec
     other = open_(again)
     assert isinstance(other.train.inputs, dict)
