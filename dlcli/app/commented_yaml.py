@@ -39,39 +39,6 @@ def entry(name: str, main: object = None, *, comment: str = "", **fields: object
     return Line(f"- {name}" if main is None else f"- {name}: {main if _is_reference(main) else inline_yaml(main)}", comment)
 
 
-def rendered(self, indent: int) -> str:
-        """The line as it stands in a file."""
-        text = " " * indent + self.text
-        return f"{text:<{_COMMENT_COLUMN - 2}}  # {self.comment}" if self.comment else text
-
-
-def field(key: str, value: object, comment: str = "") -> Line:
-    """`key: value`."""
-    return Line(f"{key}: {inline_yaml(value)}", comment)
-
-
-def entry(name: str, main: object = None, *, comment: str = "", **fields: object) -> Line:
-    """An entry of a list: `- name`, `- name: main` or `- name: {fields}`; a keyword may end in `_` to be none of Python's."""
-    if fields:
-        return Line(f"- {name}: {inline_yaml({key.rstrip('_'): value for key, value in fields.items()})}", comment)
-    return Line(f"- {name}" if main is None else f"- {name}: {main if _is_reference(main) else inline_yaml(main)}", comment)
-
-
-def inline_yaml(value: object) -> str:
-    """A value on one line, as YAML that reads back as the same value."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {inline_yaml(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(flow, value)) + "]"
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    if not isinstance(value, str):
-        return f"{value:g}" if isinstance(value, float) else str(value)
-    if _PLAIN.fullmatch(value) and isinstance(resolve(value), str):
-        return value
-    return str(yaml.dump(value, default_style='"', width=float("inf"), allow_unicode=True)).rstrip("\n")
-
-
 def rendered(lines: Iterable[Line], indent: int) -> list[str]:
     """Lines as they stand in a file."""
     return [line.rendered(indent) for line in lines]

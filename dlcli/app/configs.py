@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dlcli.config import compose, experiment
 from dlcli.config.data import DataSpec
@@ -17,6 +17,17 @@ from dlcli.data.raw import DataUnavailableError
 from dlcli.errors import UsageError
 
 Config = str | Path | dict[str, Any]
+
+_SUFFIXES: Final = (".yaml", ".yml", ".json")
+
+
+def is_config(target: str) -> bool:
+    """Whether a config is meant and not a run: `-` for standard input, a file, or a name that ends as those of configs."""
+    path = Path(target)
+    try:
+        return target == compose.STDIN or path.is_file() or (path.suffix in _SUFFIXES and not path.is_dir())
+    except OSError:  # a name too long for a file
+        return False
 
 
 def read_experiment(config: Config, overrides: Iterable[str], data_dir: Path | None) -> Experiment:

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 import dlcli
 from dlcli.app.commented_yaml import printable
+from dlcli.app.configs import is_config
 from dlcli.app.runs import open_run
 from dlcli.app.use import build, load
+from dlcli.config.compose import STDIN
 from dlcli.config.graph import Graph
 from dlcli.config.shapes import Sequence, Shape, Time, at_steps, holds_tokens, token_of
 from dlcli.errors import CheckpointError, ResourceError, UsageError
@@ -58,24 +60,29 @@ class Export:
         return {key: value, "to": PYTHON, "file": str(self.file), "verified": verified}
 
 
-def export(what: str | None, *, runs: Path, data_dir: Path | None) -> Export:
+def export(what: str | None, overrides: tuple[str, ...] = (), *, runs: Path, data_dir: Path | None) -> Export:
     """Writes out a network and checks it; nothing is kept yet.
 
     Args:
-        what: a run, by its folder or its name, or a config; None for the newest run.
+        what: a run, by its folder or its name, a config, or `-` for one from standard input; None for the newest run.
+        overrides: for a config: as for `--set`.
         runs: the folder of all runs.
         data_dir: for a config: where its data is looked for first.
 
     Raises:
+        UsageError: there are overrides for a run, whose weights fit its own network alone.
         DlcliError: run or config can't be read.
         CheckpointError: the text says something else than dlcli's network.
     """
-    if what is not None and Path(what).suffix in (".yaml", ".yml") and not Path(what).is_dir():
+    if what is not None and is_config(what):
         with memory_errors():
-            network = cast("Network", build(what, (), data_dir))
-        title, origin, file = Path(what).name, ("config", what), Path(f"{Path(what).stem}.py")
+            network = cast("Network", build(what, overrides, data_dir))
+        name = "model" if what == STDIN else Path(what).name
+        title, origin, file = name, ("config", what), Path(f"{Path(name).stem}.py")
     else:
         folder = open_run(what, runs).folder
+        if overrides:
+            raise UsageError(f"{folder.path} is a run, and --set changes a config", help="leave out --set, or export a config")
         which = "best" if best_checkpoint(folder.checkpoints, _ignore) else "last"
         with memory_errors():
             network = cast("Network", load(folder.path, checkpoint=which))

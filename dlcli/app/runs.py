@@ -10,6 +10,7 @@ from typing import Any
 from dlcli.config import compose, experiment
 from dlcli.config.experiment import Experiment
 from dlcli.config.facts import DataFacts
+from dlcli.config.tree import shortened
 from dlcli.errors import CheckpointError, UsageError
 from dlcli.plugins import installed
 from dlcli.training.run_folder import RunFolder, find_run
@@ -84,7 +85,11 @@ def open_run(run: Run | str | Path | None, runs: Path) -> Run:
     """
     if isinstance(run, Run):
         return run
-    folder = find_run(run, runs)
+    try:
+        folder = find_run(run, runs)
+    except OSError as error:
+        what = f"there is no run `{shortened(str(run))}`: {error.strerror}"
+        raise UsageError(what, help="give a run's folder or its name under runs/") from error
     return Run(folder.path, read_record(folder))
 
 

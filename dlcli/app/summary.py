@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from dlcli.app.configs import read_experiment
+from dlcli.app.configs import is_config, read_experiment
 from dlcli.app.runs import open_run, recorded_experiment
 from dlcli.config.experiment import Experiment
 from dlcli.config.graph import Graph, LayerNode, times
@@ -16,8 +16,6 @@ from dlcli.config.limits import BYTES, training_memory
 from dlcli.config.receptive_field import ReceptiveField, receptive_fields
 from dlcli.config.shapes import Shape, ShapeError, Size, num_values
 from dlcli.errors import UsageError
-
-_CONFIG_SUFFIXES: Final = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True)
@@ -111,8 +109,7 @@ def summarise(target: str, overrides: Iterable[str] = (), data_dir: Path | None 
         DataError: its data is not there, and nothing can be known of it.
         CheckpointError: the run's record can't be read.
     """
-    path = Path(target)
-    if target == "-" or path.is_file() or path.suffix in _CONFIG_SUFFIXES:
+    if is_config(target):
         return summary_of(read_experiment(target, overrides, data_dir))
     try:
         run = open_run(target, runs)

@@ -14,6 +14,7 @@ from dlcli.app.configs import Config
 from dlcli.app.experiments import open_experiment, recorded_data_dir
 from dlcli.app.resume import check_changes, check_same_config, check_same_data
 from dlcli.app.runs import Run, read_record
+from dlcli.app.trainable import check_trainable
 from dlcli.config.compose import STDIN, read_text
 from dlcli.config.experiment import Experiment
 from dlcli.config.yaml_output import as_yaml
@@ -84,6 +85,7 @@ def train(request: TrainRequest) -> Run:
             raise UsageError("there is no config", help="for example: dlcli train configs/cnn.yaml")
         data_dir = recorded_data_dir(old, request.data_dir) if old else request.data_dir
         experiment, dataset = open_experiment(config, request.overrides, data_dir, show.notice, downloads=request.downloads)
+        check_trainable(experiment, dataset)
     if old:
         check_same_data(read_record(old), dataset)
     with watching_signals() as stop, seeded(experiment.train.seed, deterministic=experiment.train.deterministic):

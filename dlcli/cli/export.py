@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from dlcli.cli.console import print_json, print_result
-from dlcli.cli.options import DataDir, Json, Plugins, RunsDir
+from dlcli.cli.options import DataDir, Json, Plugins, RunsDir, Set
 from dlcli.errors import UsageError
 
 _STDOUT = Path("-")
@@ -16,13 +16,18 @@ _STDOUT = Path("-")
 
 def export_command(
     what: Annotated[
-        str | None, typer.Argument(metavar="[RUN|CONFIG]", help="A run, by its folder or name, or a config; else the newest run.")
+        str | None,
+        typer.Argument(
+            metavar="[RUN|CONFIG]",
+            help="A run, by its folder or name, a YAML file, or - for standard input; else the newest run.",
+        ),
     ] = None,
     to: Annotated[Literal["python"], typer.Option("--to", help="python: one file of plain PyTorch.")] = "python",
     output: Annotated[
         Path | None,
         typer.Option("--output", metavar="FILE", help="Else RUN/exports/model.py or CONFIG.py in this folder; - for stdout."),
     ] = None,
+    set_: Set = None,
     runs_dir: RunsDir = Path("runs"),
     data_dir: DataDir = None,
     plugin: Plugins = None,
@@ -40,7 +45,7 @@ def export_command(
         raise UsageError("both the code and --json want stdout", help="give a file: dlcli export --output model.py --json")
     if output is not None and output != _STDOUT:
         check_free(output)
-    made = export(what, runs=runs_dir, data_dir=data_dir)
+    made = export(what, tuple(set_ or ()), runs=runs_dir, data_dir=data_dir)
     if output == _STDOUT:
         print_result(made.text.rstrip("\n"))
         return

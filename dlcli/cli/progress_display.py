@@ -35,7 +35,8 @@ class PlainDisplay:
 
     def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int) -> None:
         after = f", going on after step {progress.step:,}" if progress.step else ""
-        print_progress(f"{epochs} epoch{'' if epochs == 1 else 's'} of {steps_per_epoch:,} steps{after}")
+        steps = f"{steps_per_epoch:,} step{'' if steps_per_epoch == 1 else 's'}"
+        print_progress(f"{epochs} epoch{'' if epochs == 1 else 's'} of {steps}{after}")
 
     def stepped(self, progress: Progress, loss: Tensor) -> None:
         """A line for each step would be too many."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from dlcli.config import tree
 from dlcli.config.diagnostics import Place, Report, did_you_mean
@@ -25,13 +26,13 @@ class Block:
 
     Attributes:
         name: what entries call it.
-        params: each parameter with its default, None where a use must give it.
+        params: each parameter with its default, None where a use must give it; None where they can't be read.
         layers: the list, its `${...}` still unread; None where the block has a mistake, so that its uses are not blamed.
         place: of the name.
     """
 
     name: str
-    params: Mapping[str, Node | None]
+    params: Mapping[str, Node | None] | None
     layers: Node | None
     place: Place
 
@@ -72,13 +73,13 @@ def _read_block(name: str, entry: tree.Entry, report: Report) -> Block | None:
     return Block(name, _read_params(node.get("params"), report), layers, place)
 
 
-def _read_params(node: Node | None, report: Report) -> dict[str, Node | None]:
+def _read_params(node: Node | None, report: Report) -> dict[str, Node | None] | None:
     if node is None or (isinstance(node, Scalar) and node.value is None):
         return {}
     if not isinstance(node, tree.Mapping):
         help = "write `{channels: , stride: 1}`: without a value a use must give one"
         report.error("type", f"`params` takes a mapping of names and defaults, not {describe(node)}", node.place, help=help)
-        return {}
+        return None
     params: dict[str, Node | None] = {}
     for name, entry in node.entries.items():
         if name in ENTRY_KEYS or not re.fullmatch(NAME, name):
@@ -103,14 +104,16 @@ def parameters(block: Block, fields: Node, names: Names, report: Report) -> Name
     Returns:
         The names outside and the parameters, or None where one of these is missing.
     """
-    given = _given(block, fields)
+    if block.params is None:
+        return None
+    given = _given(block.params, fields)
     if given is None:
         help = f"its parameters: {', '.join(f'`{name}`' for name in block.params) or 'none'}"
         report.error("type", f"`{block.name}` takes a mapping of its parameters, not {describe(fields)}", fields.place, help=help)
         return None
     for key, entry in given.entries.items():
         if key not in block.params and key not in ENTRY_KEYS:
-            hint = did_you_mean(key, [*block.params, *ENTRY_KEYS])
+            hint = did_you_mean(key, [*block.params, *ENTRY_KEYS]) if block.params else f"add `params: {{{key}: }}` to the block"
             related = (("the block is here", block.place),)
             message = f"the block `{block.name}` has no parameter `{key}`"
             report.error("unknown-key", message, entry.key_place, help=hint, related=related)
@@ -127,34 +130,17 @@ def parameters(block: Block, fields: Node, names: Names, report: Report) -> Name
             report.error("type", f"`{name}` is a number, a text or a list, not a mapping", node.place)
         else:
             values[name] = Variable(node)
-    return _Inside(values, names) if len(values) == len(block.params) else None
+    return ChainMap(values, cast("dict[str, object]", names)) if len(values) == len(block.params) else None
 
 
-def _given(block: Block, fields: Node) -> tree.Mapping | None:
+def _given(params: Mapping[str, Node | None], fields: Node) -> tree.Mapping | None:
     """A use as a mapping."""
     if isinstance(fields, tree.Mapping):
         if fields.short is None:
             return fields
-        inner = _given(block, fields.short)
+        inner = _given(params, fields.short)
         return inner and tree.Mapping(inner.entries | fields.entries, fields.place)
     if isinstance(fields, Scalar) and fields.value is None:
         return tree.Mapping({}, fields.place)
-    first = next(iter(block.params), None)
+    first = next(iter(params), None)
     return tree.Mapping({first: tree.Entry(fields.place, fields)}, fields.place) if first else None
-
-
-class _Inside(Mapping[str, object]):
-    """The parameters of a use before the names outside."""
-
-    def __init__(self, values: Names, outside: Names) -> None:
-        self._values = values
-        self._outside = outside
-
-    def __getitem__(self, name: str) -> object:
-        return self._values[name] if name in self._values else self._outside[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({*self._values, *self._outside})
-
-    def __len__(self) -> int:
-        return len({*self._values, *self._outside})

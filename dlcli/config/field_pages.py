@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any
+
+from pydantic.fields import FieldInfo
 
 from dlcli.config.diagnostics import did_you_mean
 from dlcli.config.field_docs import class_doc, field_docs
@@ -12,11 +14,19 @@ from dlcli.config.field_examples import example_yaml, field_value, fields_exampl
 from dlcli.config.json_schema import ConfigSpec
 from dlcli.config.layers import LAYERS
 from dlcli.config.layers.base import LayerSpec
-from dlcli.config.losses import LOSSES
-from dlcli.config.normalisation import NORMALIZATIONS
-from dlcli.config.objectives import Objective
-from dlcli.config.spec import Spec, keys_of
-from dlcli.config.spec_fields import choice_of, is_list, is_optional, is_raw, plain_default, required_keys, spec_of
+from dlcli.config.spec import ReadBy, Spec, keys_of
+from dlcli.config.spec_fields import (
+    choice_of,
+    is_layers,
+    is_list,
+    is_optional,
+    is_raw,
+    keys_beside,
+    plain_default,
+    raw_of,
+    required_keys,
+    spec_of,
+)
 from dlcli.config.value_schema import in_words, value_schema
 from dlcli.config.yaml_output import inline_yaml
 from dlcli.errors import UsageError
@@ -121,32 +131,34 @@ def _field_topic(spec_class: type[Spec], key: str, path: str, wrap: Wrap) -> _To
         return wrap({**beside, key: value})
 
     def inner() -> Mapping[str, _Topic]:
-        choice, part = choice_of(info), spec_of(info)
+        choice, part, raw = choice_of(info), spec_of(info), raw_of(info)
         if choice is not None:
             put: Wrap = (lambda value: here([value])) if is_list(info) else here
             return _kinds_in(choice.table(), path, put)
-        if key == "layers":
+        if is_layers(info):
             return _layers_in(path, here)
-        if key == "loss":
-            return _kinds_in(LOSSES, path, here) | _objective_fields(path, here)
-        if key == "normalize":
-            return _kinds_in(NORMALIZATIONS, path, here)
+        if isinstance(raw, ReadBy):
+            return _kinds_in(raw.choice.table(), path, here) | _topics_beside(raw, path, here)
         return _fields_in(part, path, here) if part is not None else {}
 
     def page() -> FieldPage:
         return _page_of_field(spec_class, key, path, inner(), here)
 
-    is_named = choice_of(info) is not None or key in ("loss", "normalize")
+    is_named = choice_of(info) is not None or isinstance(raw_of(info), ReadBy)
     return _Topic(path, page, inner, through=plain_default(info) or "" if is_named else None)
 
 
-def _objective_fields(path: str, wrap: Wrap) -> dict[str, _Topic]:
-    """What may stand beside the loss of one of several outputs."""
+def _topics_beside(by: ReadBy, path: str, wrap: Wrap) -> dict[str, _Topic]:
+    """What may stand beside one of several choices."""
+    spec_class = by.beside
+    if spec_class is None:
+        return {}
+    name = next(iter(by.choice.table()))
 
     def here(fields: dict[str, Any]) -> dict[str, Any]:
-        return wrap({"digit": {"name": "cross_entropy"} | {key: value for key, value in fields.items() if key != "loss"}})
+        return wrap({"digit": {"name": name} | {key: fields[key] for key in keys_beside(by) if key in fields}})
 
-    return {key: _field_topic(Objective, key, f"{path}.{key}", here) for key in keys_of(Objective) if key != "loss"}
+    return {key: _field_topic(spec_class, key, f"{path}.{key}", here) for key in keys_beside(by)}
 
 
 def _kinds_in(specs: Mapping[str, type[Spec]], path: str, wrap: Wrap) -> dict[str, _Topic]:
@@ -196,7 +208,7 @@ def _page_of_field(spec_class: type[Spec], key: str, path: str, inner: Mapping[s
         required=info.is_required(),
         default=None if info.is_required() else plain_default(info),
         meaning=field_docs(spec_class).get(name) or (class_doc(part) if part else ""),
-        choices=_choices(spec_class, key) if is_named else {},
+        choices=_choices(info) if is_named else {},
         fields=_lines(part) if part else {},
         example=example_yaml(wrap(field_value(spec_class, key))),
     )
@@ -215,14 +227,11 @@ def _page_of_kind(spec_class: type[Spec], path: str, words: str, example: dict[s
     )
 
 
-def _choices(spec_class: type[Spec], key: str) -> dict[str, str]:
-    choice = choice_of(spec_class.model_fields[keys_of(spec_class)[key]])
-    specs: Mapping[str, type[Spec]] = choice.table() if choice else _TABLES.get(key, {})
+def _choices(info: FieldInfo) -> dict[str, str]:
+    raw = raw_of(info)
+    choice = raw.choice if isinstance(raw, ReadBy) else choice_of(info)
+    specs: Mapping[str, type[Spec]] = choice.table() if choice else LAYERS if is_layers(info) else {}
     return {name: class_doc(spec) for name, spec in specs.items()}
-
-
-_TABLES: Final[Mapping[str, Mapping[str, type[Spec]]]] = {"layers": LAYERS, "loss": LOSSES, "normalize": NORMALIZATIONS}
-"""Of the fields that are read by functions of their own."""
 
 
 def _lines(spec_class: type[Spec]) -> dict[str, str]:
@@ -244,18 +253,13 @@ def _type_in_words(spec_class: type[Spec], key: str) -> str:
     if choice is not None:
         what = "a list of the names below, each alone" if is_list(info) else "one of the names below, alone"
         return f"{what} or as `name:` with its fields{nothing}"
-    if is_raw(info):
-        return _RAW.get(key, "a part of its own")
+    raw = raw_of(info)
+    if isinstance(raw, ReadBy):
+        one = "one of the names below, alone or as `name:` with its fields"
+        return f"{one}; of several {raw.each}, a mapping of {raw.each} to these"
+    if raw is not None:
+        return raw.words
     if part is None:
         return in_words(value_schema(info.annotation, info.metadata))
     alone = f", or its `{part.main}` alone" if part.main else ""
     return f"a mapping of the fields below{alone}{nothing}"
-
-
-_RAW: Final = {
-    "blocks": "a mapping of names to blocks, each with `params` and `layers`",
-    "layers": "a list; each entry is a layer: a name, or a name with its fields",
-    "loss": "one of the names below, alone or as `name:` with its fields; of several outputs, a mapping of outputs to losses",
-    "normalize": "one of the names below, alone or as `name:` with its fields; of several inputs, a mapping of inputs to these",
-    "vars": "a mapping of names to numbers and texts",
-}

@@ -9,7 +9,7 @@ from math import prod
 from dlcli.config import tree
 from dlcli.config.diagnostics import Place, Report, did_you_mean, one_of
 from dlcli.config.facts import DataFacts, Target
-from dlcli.config.graph import Graph, all_nodes
+from dlcli.config.graph import Graph, LayerNode, all_nodes
 from dlcli.config.losses import BinaryCrossEntropy, CrossEntropy, LossSpec
 from dlcli.config.metrics import METRICS, MetricSpec, TopK
 from dlcli.config.shapes import Sequence, Shape, Size, Vector, at_steps, channels_of, fixed_sizes
@@ -24,6 +24,7 @@ class _Head:
     Attributes:
         shape: of the output.
         place: of its layer.
+        kind: of its layer.
         target: what it is compared with.
         loss: how.
         metrics: what is measured, with the place of each.
@@ -34,6 +35,7 @@ class _Head:
 
     shape: Shape
     place: Place
+    kind: str
     target: Target
     loss: LossSpec
     metrics: tuple[tuple[MetricSpec, Place], ...]
@@ -97,7 +99,17 @@ def _head(output: str, graph: Graph, facts: DataFacts, train: TrainSpec, compose
     fact = f"data.{output}." if len(facts.targets) > 1 else "data."
     times = [shape.time for shape in facts.inputs.values() if isinstance(shape, Sequence)]
     node = graph.node(output)
-    return _Head(node.output_shape, node.place, target, objective.loss, placed, tuple(path), fact, times[0] if times else None)
+    return _Head(
+        shape=node.output_shape,
+        place=node.place,
+        kind=node.spec.kind,
+        target=target,
+        loss=objective.loss,
+        metrics=placed,
+        loss_path=tuple(path),
+        fact=fact,
+        time=times[0] if times else None,
+    )
 
 
 def _check_kind(head: _Head, composed: Mapping, report: Report) -> bool:
@@ -141,7 +153,8 @@ def _check_output(head: _Head, composed: Mapping, report: Report) -> None:
         report.error("head", f"the data has {needed} {what}, and the network gives {head.shape}", head.place, help=help)
     elif shape.features < needed or (not is_classification and shape.features != needed):
         message = f"the data has {needed} {what}, and the network gives {shape.features}"
-        report.error("head", message, head.place, help=f"end with `- linear: {end}`")
+        help = f"{'write' if head.kind == 'linear' else 'end with'} `- linear: {end}`"
+        report.error("head", message, head.place, help=help)
     else:
         _check_weights(shape, head, composed, report)
 
@@ -185,17 +198,25 @@ def _check_monitor(train: TrainSpec, composed: Mapping, report: Report) -> None:
     known = ["loss", *train.measured]
     message = f"`monitor` is '{train.monitor}', and what is measured is: {', '.join(known)}"
     place = tree.place_of(composed, ["train", "monitor"])
-    report.error("value", message, place, help=did_you_mean(train.monitor, known))
+    of_outputs = [name for name in known if name.rpartition("/")[2] == train.monitor]
+    report.error("value", message, place, help=did_you_mean(train.monitor, of_outputs[:1] or known))
 
 
 def _check_batch_norm(graph: Graph, train: TrainSpec, composed: Mapping, report: Report) -> None:
     """Whether batches are large enough for what is normalised over them."""
-    for node, steps in all_nodes(graph, unknown=2) if train.batch_size == 1 else ():
+    node = needing_larger_batches(graph) if train.batch_size == 1 else None
+    if node is not None:
+        place = tree.place_of(composed, ["train", "batch_size"])
+        message = f"`{node.spec.kind}` (line {node.place.line}) has one value of each channel in a batch of 1"
+        report.error("range", message, place, help="use larger batches, or `layer_norm`")
+
+
+def needing_larger_batches(graph: Graph) -> LayerNode | None:
+    """The first `batch_norm` that has one value of each channel in a batch of one sample, from which it can't learn."""
+    for node, steps in all_nodes(graph, unknown=2):
         if node.spec.kind.startswith("batch_norm") and steps * _values_of_channel(node.input_shapes[0]) == 1:
-            place = tree.place_of(composed, ["train", "batch_size"])
-            message = f"`{node.spec.kind}` (line {node.place.line}) has one value of each channel in a batch of 1"
-            report.error("range", message, place, help="use larger batches, or `layer_norm`")
-            return
+            return node
+    return None
 
 
 def _values_of_channel(shape: Shape) -> int:

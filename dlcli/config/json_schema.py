@@ -26,12 +26,20 @@ from dlcli.config.field_docs import class_doc, field_docs
 from dlcli.config.field_examples import example_yaml, fields_example, layer_example
 from dlcli.config.layers import LAYERS
 from dlcli.config.layers.base import LayerSpec
-from dlcli.config.losses import LOSSES
 from dlcli.config.model import ModelSpec
-from dlcli.config.normalisation import NORMALIZATIONS
-from dlcli.config.objectives import LOSS, Objective
-from dlcli.config.spec import AnySpec, Choice, RawNode, Spec, key_of, keys_of
-from dlcli.config.spec_fields import choice_of, holds_layers, is_list, is_optional, is_raw, plain_default, required_keys, spec_of
+from dlcli.config.spec import AnySpec, Choice, RawNode, ReadBy, Spec, key_of, keys_of
+from dlcli.config.spec_fields import (
+    choice_of,
+    holds_layers,
+    is_list,
+    is_optional,
+    is_raw,
+    keys_beside,
+    plain_default,
+    raw_of,
+    required_keys,
+    spec_of,
+)
 from dlcli.config.training import TrainSpec
 from dlcli.config.value_schema import EXPRESSION, Schema, either, in_words, value_schema, with_expression
 from dlcli.config.yaml_output import inline_yaml
@@ -45,7 +53,7 @@ class ConfigSpec(Spec):
     extends: str | tuple[str, ...] | None = None
     """Another config to build on, or a list of them: mappings merge, lists and values replace. Paths count from the folder of
     the file that says it."""
-    vars: Annotated[Any, RawNode] = None
+    vars: Annotated[Any, RawNode("variables", "a mapping of names to numbers and texts")] = None
     """Numbers and texts with a name, for `${vars.NAME}` anywhere below."""
     data: Annotated[DataSpec, Choice("data source", lambda: SOURCES)]
     """What is learnt from: a source by name, and how its samples become the network's input."""
@@ -129,7 +137,7 @@ class _Schemas:
         forms = [self._mapping(spec_class, spec_class.model_fields) | ({"required": required} if required else {})]
         needed = required_keys(spec_class)
         if spec_class.main is not None and set(needed) <= {spec_class.main}:
-            forms.append(self._type(spec_class.model_fields[keys_of(spec_class)[spec_class.main]], spec_class.main))
+            forms.append(self._type(spec_class.model_fields[keys_of(spec_class)[spec_class.main]]))
         if not needed:
             forms.append({"type": "null"})
         prose = class_doc(spec_class)
@@ -150,39 +158,40 @@ class _Schemas:
 
     def _described(self, spec_class: type[Spec], name: str) -> Schema:
         info = spec_class.model_fields[name]
-        taken = self._type(info, key_of(name, info))
+        taken = self._type(info)
         schema = _prose(spec_class, name) | ({"allOf": [taken]} if "$ref" in taken else taken)
         if not info.is_required():
             schema["default"] = plain_default(info)
         return schema
 
-    def _type(self, info: FieldInfo, key: str) -> Schema:
+    def _type(self, info: FieldInfo) -> Schema:
         """What a field takes, without its prose."""
         nothing = [{"type": "null"}] if is_optional(info) else []
         choice = choice_of(info)
         if choice is not None:
             taken = self._several(choice) if is_list(info) else self._choice(choice)
             return either(taken, *nothing) if nothing else taken
-        if is_raw(info):
-            return self._raw(key)
+        raw = raw_of(info)
+        if raw is not None:
+            return self._raw(raw)
         inner = spec_of(info)
         if inner is not None:
             taken = self.part(inner, inner.__name__.removesuffix("Spec").lower())
             return either(taken, *nothing) if nothing else taken
         return with_expression(value_schema(info.annotation, info.metadata))
 
-    def _choice(self, choice: Choice, name: str = "", extra: type[Spec] | None = None) -> Schema:
+    def _choice(self, choice: Choice, among: ReadBy | None = None) -> Schema:
         """A name, or `name:` with the fields of what it names.
 
         Args:
             choice: which one.
-            name: of the definition; the choice's own without it.
-            extra: a spec whose fields, but those that are a choice of this kind, may stand beside the choice's.
+            among: given where it is one of several, beside which other fields may stand.
         """
-        specs, title = choice.table(), name or choice.what
+        specs = choice.table()
+        title = among.beside.__name__.lower() if among and among.beside else choice.what
 
         def make() -> Schema:
-            kinds = [self._defined(f"{title}.{spec.kind}", partial(self._kind, spec, extra)) for spec in specs.values()]
+            kinds = [self._defined(f"{title}.{spec.kind}", partial(self._kind, spec, among)) for spec in specs.values()]
             expression = {"type": "string", "pattern": EXPRESSION}
             computed = {"type": "object", "properties": {"name": expression}, "required": ["name"]}
             snippets = _snippets(specs, lambda spec: {"name": spec.kind, **fields_example(spec)})
@@ -190,9 +199,9 @@ class _Schemas:
 
         return self._defined(title, make)
 
-    def _kind(self, spec_class: type[Spec], extra: type[Spec] | None) -> Schema:
+    def _kind(self, spec_class: type[Spec], among: ReadBy | None) -> Schema:
         schema = self._mapping(spec_class, spec_class.model_fields)
-        beside = self._mapping(extra, [name for name in extra.model_fields if name != "loss"])["properties"] if extra else {}
+        beside = self._mapping(among.beside, keys_beside(among).values())["properties"] if among and among.beside else {}
         properties = {"name": {"const": spec_class.kind}} | schema["properties"] | beside
         return {"description": class_doc(spec_class)} | schema | {"properties": properties}
 
@@ -230,19 +239,29 @@ class _Schemas:
 
         return self._defined(f"complete {choice.what}", make)
 
-    def _raw(self, key: str) -> Schema:
-        """What takes its part of the tree unread, by its key."""
-        made: Mapping[str, Callable[[], Schema]] = {
-            "vars": lambda: {
-                "type": ["object", "null"],
-                "additionalProperties": {"type": ["number", "string", "boolean", "null"]},
-            },
-            "layers": self._layers,
-            "blocks": lambda: {"type": ["object", "null"], "additionalProperties": self._defined_here("block", self._block)},
-            "loss": self._loss,
-            "normalize": self._normalization,
+    def _raw(self, marker: RawNode | ReadBy) -> Schema:
+        """What is left unread, or read by functions of its own."""
+        if isinstance(marker, ReadBy):
+            return self._one_or_by_name(marker)
+        if marker.holds == "layers":
+            return self._layers()
+        if marker.holds == "blocks":
+            return {"type": ["object", "null"], "additionalProperties": self._defined_here("block", self._block)}
+        values = {"type": ["number", "string", "boolean", "null"]}
+        return {"type": ["object", "null"], "additionalProperties": values}
+
+    def _one_or_by_name(self, marker: ReadBy) -> Schema:
+        """One choice, or a mapping of names to one each."""
+        one = self._choice(marker.choice)
+        each = self._choice(marker.choice, marker) if marker.beside else one
+        by_name = {
+            "type": "object",
+            "minProperties": 1,
+            "properties": {"name": {"type": "object"}},
+            "additionalProperties": {"type": ["object", "string"]},
+            "not": {"maxProperties": 1, "propertyNames": {"enum": sorted(marker.choice.table())}},
         }
-        return made[key]() if key in made else {}
+        return {"if": by_name, "then": {"additionalProperties": each}, "else": one}
 
     def _layers(self) -> Schema:
         entry = self._defined_here("layer", self._entry)
@@ -271,23 +290,6 @@ class _Schemas:
         layers = {"description": "Its layers; `${NAME}` reads a parameter.", "allOf": [self._layers()]}
         mapping = {"type": "object", "properties": {"params": params, "layers": layers}, "required": ["layers"]}
         return {"anyOf": [mapping | {"additionalProperties": False}, self._layers()]}
-
-    def _loss(self) -> Schema:
-        """One loss, or one for each output."""
-        keys = {"name", *LOSSES, *(key for spec in LOSSES.values() for key in keys_of(spec))}
-        return _one_or_by_name(self._choice(LOSS), self._choice(LOSS, "objective", Objective), keys)
-
-    def _normalization(self) -> Schema:
-        """One normalisation, or one for each input."""
-        one = self._choice(Choice("normalisation", lambda: NORMALIZATIONS))
-        keys = {"name", *(key for spec in NORMALIZATIONS.values() for key in keys_of(spec))}
-        return _one_or_by_name(one, one, keys)
-
-
-def _one_or_by_name(one: Schema, each: Schema, reserved: set[str]) -> Schema:
-    """One of something, or a mapping of names, which are none of these keys, to one each."""
-    by_name = {"type": "object", "minProperties": 1, "propertyNames": {"not": {"enum": sorted(reserved)}}}
-    return {"if": by_name, "then": {"additionalProperties": each}, "else": one}
 
 
 def _names(specs: Mapping[str, type[Spec]]) -> Schema:

@@ -15,6 +15,7 @@ from dlcli.config.graph_reader import Vocabulary, read_graph
 from dlcli.config.initialisation import Init
 from dlcli.config.interpolation import Names
 from dlcli.config.layers.base import Names as LayerNames
+from dlcli.config.layers.nesting import Layers
 from dlcli.config.shapes import Shape
 from dlcli.config.spec import RawNode, Spec
 from dlcli.config.tree import Node
@@ -35,9 +36,9 @@ class LimitsSpec(Spec):
 class ModelSpec(Spec):
     """The network."""
 
-    blocks: Annotated[Any, RawNode] = None
+    blocks: Annotated[Any, RawNode("blocks", "a mapping of names to blocks, each with `params` and `layers`")] = None
     """Lists of layers with a name and parameters: {NAME: {params: {channels: , stride: 1}, layers: [...]}}."""
-    layers: Annotated[Any, RawNode]
+    layers: Layers
     """The layers, from the input to the output."""
     outputs: LayerNames | None = None
     """The layers whose outputs are the network's, where that is not the last one alone."""

@@ -66,6 +66,8 @@ def _is_by_input(node: Node) -> bool:
     """Whether the keys are inputs, and not those of one normalisation: `name`, and lists of numbers."""
     if not isinstance(node, Mapping) or node.short is not None or not node.entries:
         return False
+    if len(node.entries) == 1 and next(iter(node.entries)) in NORMALIZATIONS:  # `{fixed: ...}`, as a layer is written
+        return False
     return not isinstance(node.get("name"), Scalar) and not any(isinstance(e.node, Sequence) for e in node.entries.values())
 
 
@@ -82,5 +84,5 @@ def dump_normalization(normalize: Normalization) -> Any:
     return {name: dump(of_input, with_name=True) for name, of_input in normalize.items()}
 
 
-NormalizationField = Annotated[Normalization, ReadBy(read_normalization, dump_normalization)]
+NormalizationField = Annotated[Normalization, ReadBy(read_normalization, dump_normalization, _CHOICE, "inputs")]
 """The type of `data.normalize`."""

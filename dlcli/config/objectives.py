@@ -92,5 +92,5 @@ def _dump_objective(objective: Objective) -> dict[str, Any]:
     return {**fields.pop("loss"), **fields}
 
 
-LossField = Annotated[Loss, ReadBy(read_loss, dump_loss)]
+LossField = Annotated[Loss, ReadBy(read_loss, dump_loss, LOSS, "outputs", Objective)]
 """The type of `train.loss`."""

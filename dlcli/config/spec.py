@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
@@ -45,21 +45,36 @@ class Choice:
     table: Callable[[], Mapping[str, type[Spec]]]
 
 
+@dataclass(frozen=True)
 class RawNode:
-    """Marks a field that takes its part of the tree unread."""
+    """Marks a field that takes its part of the tree unread.
+
+    Attributes:
+        holds: what stands there.
+        words: how it is written, for a person.
+    """
+
+    holds: Literal["variables", "layers", "blocks"]
+    words: str
 
 
 @dataclass(frozen=True)
 class ReadBy:
-    """Marks a field that is read and written by functions of its own.
+    """Marks a choice that is made once for all, or for each of several by name: read and written by functions of its own.
 
     Attributes:
         read: from a part of the tree; None where there was a mistake, which it has reported.
         dump: to plain values that read back as the same.
+        choice: what is chosen.
+        each: what several are named after: `outputs`.
+        beside: a spec whose fields, but the choice itself, may stand beside each of several.
     """
 
     read: Callable[[Node, Report], Any]
     dump: Callable[[Any], Any]
+    choice: Choice
+    each: str
+    beside: type[Spec] | None = None
 
 
 def table(*specs: type[AnySpec]) -> dict[str, type[AnySpec]]:
@@ -180,7 +195,7 @@ def _read_field(node: Node, info: FieldInfo, key: str, report: Report) -> tuple[
         if isinstance(marker, ReadBy):
             value = marker.read(node, report)
             return value, value is not None
-        if marker is RawNode:
+        if isinstance(marker, RawNode):
             return node, True
     inner = _spec_class(info.annotation)
     if inner is None or (isinstance(node, Scalar) and node.value is None and _is_optional(info.annotation)):

@@ -6,7 +6,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from dlcli.config.spec import Choice, RawNode, ReadBy, Spec, dump, key_of
+from dlcli.config.spec import Choice, RawNode, ReadBy, Spec, dump, key_of, keys_of
 
 
 def required_keys(spec_class: type[Spec]) -> list[str]:
@@ -19,14 +19,33 @@ def choice_of(info: FieldInfo) -> Choice | None:
     return next((marker for marker in info.metadata if isinstance(marker, Choice)), None)
 
 
+def raw_of(info: FieldInfo) -> RawNode | ReadBy | None:
+    """How a field is read that is left unread, or read by functions of its own."""
+    return next((marker for marker in info.metadata if isinstance(marker, RawNode | ReadBy)), None)
+
+
 def is_raw(info: FieldInfo) -> bool:
-    """Whether a field is read by functions of its own."""
-    return any(marker is RawNode or isinstance(marker, ReadBy) for marker in info.metadata)
+    """Whether a field is left unread, or read by functions of its own."""
+    return raw_of(info) is not None
+
+
+def is_layers(info: FieldInfo) -> bool:
+    """Whether a field is a list of layers."""
+    raw = raw_of(info)
+    return isinstance(raw, RawNode) and raw.holds == "layers"
 
 
 def holds_layers(spec_class: type[Spec]) -> bool:
-    """Whether layers stand inside."""
-    return any(marker is RawNode for info in spec_class.model_fields.values() for marker in info.metadata)
+    """Whether one of the fields is a list of layers."""
+    return any(is_layers(info) for info in spec_class.model_fields.values())
+
+
+def keys_beside(by: ReadBy) -> dict[str, str]:
+    """Key -> field of what may stand beside each of several choices."""
+    if by.beside is None:
+        return {}
+    fields = by.beside.model_fields
+    return {key: name for key, name in keys_of(by.beside).items() if choice_of(fields[name]) != by.choice}
 
 
 def _members(info: FieldInfo) -> tuple[Any, ...]:

@@ -73,6 +73,7 @@ BOMBS: Final = {
     "a name of a file that is none": _MODEL.replace("digits", f"{{name: csv, path: {'x' * 5000}}}"),
     "an endless file": _MODEL.replace("digits", "{name: csv, path: /dev/zero}"),
     "files of files": f"extends: [{'bomb.yaml, ' * 20}]\n",
+    "an LSTM of 10^17 layers": _MODEL.replace("flatten", "lstm: {hidden_size: 1, num_layers: 100000000000000000}"),
     "giant strides": "data: digits\nmodel:\n  layers:\n" + _TRANSPOSED + "    - flatten\n    - linear: 10\n",
 }
 

@@ -7,12 +7,12 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from dlcli.config.layers.base import LayerSpec, Names, resolved_axis
-from dlcli.config.shapes import Sequence, Shape, ShapeError, channel_axis, fixed_sizes
+from dlcli.config.shapes import Image, Sequence, Shape, ShapeError, channel_axis, fixed_sizes
 
 AtLeastTwoNames = Annotated[Names, Field(min_length=2)]
 
 
-class _Join(LayerSpec):
+class Join(LayerSpec):
     """A layer that reads several others."""
 
     main: ClassVar[str] = "from"
@@ -22,13 +22,22 @@ class _Join(LayerSpec):
     """The names of at least two layers."""
 
 
-class _Elementwise(_Join):
+class _Elementwise(Join):
     def output_shape(self, *shapes: Shape) -> Shape:
         for shape in shapes[1:]:
             if shape != shapes[0]:
                 names = ", ".join(f"`{name}` is {shape}" for name, shape in zip(self.from_, shapes, strict=True))
-                raise ShapeError(f"`{self.kind}` needs equal shapes: {names}")
+                raise ShapeError(f"`{self.kind}` needs equal shapes: {names}", help=self._mend(shapes[0], shape))
         return shapes[0]
+
+    def _mend(self, first: Shape, other: Shape) -> str | None:
+        """What makes two inputs equal that differ in their channels or features alone."""
+        name = self.from_[1]
+        if isinstance(first, Image) and isinstance(other, Image) and first.sizes[1:] == other.sizes[1:]:
+            return f"a `conv2d: {{out_channels: {first.channels}, kernel_size: 1, from: {name}}}` makes the channels equal"
+        if first.layout == other.layout and first.layout in ("vector", "series") and first.sizes[:-1] == other.sizes[:-1]:
+            return f"a `linear: {{out_features: {first.sizes[-1]}, from: {name}}}` makes the features equal"
+        return None
 
 
 class Add(_Elementwise):
@@ -58,7 +67,7 @@ class Maximum(_Elementwise):
     kind: ClassVar[str] = "maximum"
 
 
-class Concat(_Join):
+class Concat(Join):
     """The inputs side by side."""
 
     kind: ClassVar[str] = "concat"

@@ -7,13 +7,16 @@ from typing import Annotated, Any, ClassVar
 from dlcli.config.layers.base import LayerSpec
 from dlcli.config.spec import RawNode
 
+Layers = Annotated[Any, RawNode("layers", "a list; each entry is a layer: a name, or a name with its fields")]
+"""The type of a field that holds layers."""
+
 
 class Nesting(LayerSpec):
     """A layer made of layers, which see nothing outside but `input`."""
 
     main: ClassVar[str | None] = "layers"
 
-    layers: Annotated[Any, RawNode]
+    layers: Layers
     """The layers, as under `model.layers`."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,14 +12,14 @@ from dlcli.config.shapes import Sequence, Shape, Vector, channels_of, fixed_size
 from dlcli.config.values import FiniteFloat, Fraction, PositiveInt
 
 
-class _Recurrent(WithInit, LayerSpec):
+class Recurrent(WithInit, LayerSpec):
     main: ClassVar[str] = "hidden_size"
     accepts: ClassVar[tuple[str, ...]] = ("series",)
     gates: ClassVar[int]
 
     hidden_size: PositiveInt
     """Size of the hidden state."""
-    num_layers: PositiveInt = 1
+    num_layers: Annotated[int, Field(ge=1, le=1000)] = 1
     """Layers on top of each other, each reading the one below."""
     bias: bool = True
     dropout: Fraction = 0.0
@@ -52,14 +52,13 @@ class _Recurrent(WithInit, LayerSpec):
 
     def _weight_count(self, sequence: Shape) -> int:
         """The values of the matrices, each of which every step is multiplied by."""
-        features, total = channels_of(sequence), 0
-        for _ in range(self.num_layers):
-            total += (features + self.hidden_size) * self.hidden_size * self.gates * self.num_directions
-            features = self.hidden_size * self.num_directions
-        return total
+        hidden, directions = self.hidden_size, self.num_directions
+        first = (channels_of(sequence) + hidden) * hidden
+        above = (hidden * directions + hidden) * hidden
+        return (first + (self.num_layers - 1) * above) * self.gates * directions
 
 
-class Rnn(_Recurrent):
+class Rnn(Recurrent):
     """h' = tanh(W x + U h + b) (Elman, 1990). (T, features) -> (T, hidden_size) or (hidden_size)."""
 
     kind: ClassVar[str] = "rnn"
@@ -68,7 +67,7 @@ class Rnn(_Recurrent):
     nonlinearity: Literal["tanh", "relu"] = "tanh"
 
 
-class Lstm(_Recurrent):
+class Lstm(Recurrent):
     """Long short-term memory (Hochreiter and Schmidhuber, 1997). (T, features) -> (T, hidden_size) or (hidden_size)."""
 
     kind: ClassVar[str] = "lstm"
@@ -84,7 +83,7 @@ class Lstm(_Recurrent):
         return self
 
 
-class Gru(_Recurrent):
+class Gru(Recurrent):
     """Gated recurrent unit (Cho et al., 2014, arXiv:1406.1078). (T, features) -> (T, hidden_size) or (hidden_size)."""
 
     kind: ClassVar[str] = "gru"

@@ -82,7 +82,7 @@ SOFTMAX_BEFORE_LOSS: Final = Rule(
     "softmax-before-loss",
     meaning="The output goes through the softmax (or sigmoid) that its loss applies by itself.",
     reason="Applied twice, it makes the scores of all classes nearly equal: gradients are small, the network learns slowly and "
-    "is never sure of anything. Metrics and `dlcli predict` need no softmax either.",
+    "is never sure of anything. Metrics and `dlcli.predict` need no softmax either.",
     mend="Remove it: the network ends with the layer that gives the scores.",
     example="""\
 data: digits

@@ -249,3 +249,21 @@ def test_a_first_layer_that_does_not_say_which_input_it_reads_is_told_so() -> No
     found = mistakes("data: mnist\nmodel: {layers: [flatten, linear: 10]}\n", facts=SEVERAL)
     assert places(found) == [(2, 18, "missing-key")]
     assert found[0].help == "write `from:` and one of `left`, `right`"
+
+
+def test_a_parameter_of_a_block_without_any_is_told_where_to_add_it() -> None:
+    """And a `params` that can't be read is one mistake, not one more at each use."""
+    text = "data: mnist\nmodel:\n  blocks: {b: {layers: [tanh]}}\n  layers: [b: {ch: 8}, flatten, linear: 10]\n"
+    (found,) = mistakes(text)
+    assert (places([found]), found.help) == ([(4, 16, "unknown-key")], "add `params: {ch: }` to the block")
+    wrong = text.replace("{layers: [tanh]}", "{params: [ch], layers: [tanh]}")
+    assert places(mistakes(wrong)) == [(3, 24, "type")]
+
+
+def test_a_join_of_unequal_channels_names_the_convolution_that_makes_them_equal() -> None:
+    """Followed literally, it does."""
+    text = HEAD + "    - conv2d: {out_channels: 4, kernel_size: 1, name: a}\n    - conv2d: {out_channels: 8, kernel_size: 1, name: b}\n"
+    (found,) = mistakes(text + "    - add: [a, b]\n    - global_avg_pool\n    - linear: 10\n")
+    assert found.help == "a `conv2d: {out_channels: 4, kernel_size: 1, from: b}` makes the channels equal"
+    mended = "    - conv2d: {out_channels: 4, kernel_size: 1, from: b, name: c}\n    - add: [a, c]\n    - global_avg_pool\n    - linear: 10\n"
+    assert _graph(text + mended).node("add_1").output_shape == Image(4, 28, 28)

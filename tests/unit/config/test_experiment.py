@@ -202,7 +202,7 @@ def test_heads_that_fit_are_accepted(facts: DataFacts, layers: str, train: str) 
             "{}",
             (2, 18),
             "the data has 3 classes, and the network gives 2",
-            "end with `- linear: ${data.num_classes}`",
+            "write `- linear: ${data.num_classes}`",
         ),
         (
             VALUES,
@@ -210,7 +210,7 @@ def test_heads_that_fit_are_accepted(facts: DataFacts, layers: str, train: str) 
             "{loss: mse}",
             (2, 18),
             "the data has 2 values to predict, and the network gives 3",
-            "end with `- linear: ${data.num_targets}`",
+            "write `- linear: ${data.num_targets}`",
         ),
         (
             TWO_CLASSES,
@@ -218,7 +218,7 @@ def test_heads_that_fit_are_accepted(facts: DataFacts, layers: str, train: str) 
             "{loss: binary_cross_entropy}",
             (2, 18),
             "the data has 1 values to predict, and the network gives 2",
-            "end with `- linear: 1`",
+            "write `- linear: 1`",
         ),
         (
             STEPS,
