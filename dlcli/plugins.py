@@ -8,11 +8,14 @@ name a plug-in: only the person at the keyboard, or who installed the package, r
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
+import traceback
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -25,18 +28,19 @@ from dlcli.config.losses import LOSSES
 from dlcli.config.losses import OwnLoss as Loss
 from dlcli.config.metrics import METRICS
 from dlcli.config.metrics import OwnMetric as Metric
-from dlcli.config.shapes import Shape
-from dlcli.config.spec import Spec
+from dlcli.config.shapes import Shape, ShapeError
+from dlcli.config.spec import AnySpec, Spec
+from dlcli.config.values import NAME, NAME_HELP
 from dlcli.data.catalogue import SOURCES as CATALOGUE
 from dlcli.data.catalogue import Source
 from dlcli.data.directories import Directories
 from dlcli.data.raw import RawData
-from dlcli.errors import UsageError
+from dlcli.errors import DlcliError, UsageError
 
 if TYPE_CHECKING:
     from dlcli.models.meta_inference import Inferred
 
-__all__ = ["DataSource", "Layer", "Loss", "Metric", "Plugin", "install", "installed", "load_plugins"]
+__all__ = ["DataSource", "Layer", "Loss", "Metric", "Plugin", "install", "installed", "load_plugins", "plugin_errors"]
 
 GROUP: Final = "dlcli.plugins"
 """The group of entry points."""
@@ -56,12 +60,30 @@ class Layer(OwnLayer):
         return self._inferred(inputs).parameters
 
     def flops(self, *inputs: Shape) -> int:
-        return self._inferred(inputs).flops or 0
+        flops = self._inferred(inputs).flops
+        if flops is None:
+            raise ShapeError(f"the operations of `{self.kind}` depend on the number of steps, which differs from sample to sample")
+        return flops
 
     def _inferred(self, inputs: tuple[Shape, ...]) -> Inferred:
-        from dlcli.models.meta_inference import infer  # noqa: PLC0415 - torch: only where a plug-in has no rule of its own
+        try:
+            hash(self)
+        except TypeError:  # a field such as a dict
+            return _infer(self, inputs)
+        return _infer_once(self, inputs)
 
-        return infer(self.kind, lambda: self.build(*inputs), inputs)
+
+def _infer(layer: Layer, inputs: tuple[Shape, ...]) -> Inferred:
+    from dlcli.models.meta_inference import infer  # noqa: PLC0415 - torch: only where a plug-in has no rule of its own
+
+    try:
+        return infer(layer.kind, lambda: layer.build(*inputs), inputs)
+    except ShapeError as error:
+        place = _place(error.__cause__, {_package(type(layer))})
+        raise ShapeError(str(error), help=error.help or (f"it fails at {place}" if place else None)) from error
+
+
+_infer_once = lru_cache(maxsize=1024)(_infer)
 
 
 class DataSource(DataSpec):
@@ -111,7 +133,7 @@ def load_plugins(files: Iterable[Path]) -> None:
     """
     for point in entry_points(group=GROUP):
         if point.name not in _INSTALLED:
-            install(_checked(_run(point.name, point.load), point.name), point.name)
+            install(_checked(_run(point.name, point.load, point.module), point.name), point.name)
     for file in files:
         if str(file.resolve()) not in _INSTALLED:
             install(_checked(_plugin_of(file), str(file)), str(file.resolve()))
@@ -128,21 +150,74 @@ def install(plugin: Plugin, origin: str) -> None:
         UsageError: it brings a name that is taken.
     """
     tables: list[tuple[str, tuple[type[Spec], ...], Any]] = [
-        ("layer", plugin.layers, LAYERS),
-        ("loss", plugin.losses, LOSSES),
-        ("metric", plugin.metrics, METRICS),
-        ("data source", plugin.sources, SOURCES),
+        ("layer", _classes(plugin.layers, "layers", Layer, origin), LAYERS),
+        ("loss", _classes(plugin.losses, "losses", Loss, origin), LOSSES),
+        ("metric", _classes(plugin.metrics, "metrics", Metric, origin), METRICS),
+        ("data source", _classes(plugin.sources, "sources", DataSource, origin), SOURCES),
     ]
     for what, specs, table in tables:
-        for spec in specs:
-            if not spec.kind or spec.kind in table:
-                taken = f"there is a {what} `{spec.kind}` already" if spec.kind else f"{spec.__name__} has no `kind`"
-                raise UsageError(f"the plug-in {origin} can't be used: {taken}", help="give it another `kind`")
+        _check_kinds(what, specs, table, origin)
     for _, specs, table in tables:
         table.update({spec.kind: spec for spec in specs})
     catalogue = cast("dict[type[DataSpec], Source]", CATALOGUE)
     catalogue.update({spec: Source(spec.facts, lambda own, directories, _: own.read(directories)) for spec in plugin.sources})
     _INSTALLED[origin] = plugin
+
+
+@contextmanager
+def plugin_errors() -> Iterator[None]:
+    """Turns what fails in the code of a plug-in into an error that names its file and line.
+
+    Raises:
+        UsageError: instead of any other error that the code raises.
+    """
+    try:
+        yield
+    except DlcliError:
+        raise
+    except Exception as error:
+        for origin, plugin in _INSTALLED.items():
+            specs = (*plugin.layers, *plugin.losses, *plugin.metrics, *plugin.sources)
+            place = _place(error, {_package(spec) for spec in specs})
+            if place is not None:
+                raise _failure(origin, error, place, help="mend it there") from error
+        raise
+
+
+def _classes(found: object, field: str, base: type[AnySpec], origin: str) -> tuple[type[AnySpec], ...]:
+    """The classes of a field of a `Plugin`, once it is clear that they can be used."""
+    refused, help = f"the plug-in {origin} can't be used", f"write {field}=(My{base.__name__},), with a comma behind each class"
+    if not isinstance(found, tuple):
+        raise UsageError(f"{refused}: `{field}` of its `PLUGIN` is no tuple", help=help)
+    for spec in found:
+        if not isinstance(spec, type) or not issubclass(spec, base):
+            named = spec.__name__ if isinstance(spec, type) else repr(spec)
+            raise UsageError(f"{refused}: `{field}` has {named}, which is no class made from dlcli.plugins.{base.__name__}", help=help)
+        missing = sorted(getattr(spec, "__abstractmethods__", ()))
+        if missing:
+            raise UsageError(f"{refused}: {spec.__name__} has no `{missing[0]}`", help="see docs/plugins.md for what each class has")
+    return found
+
+
+def _check_kinds(what: str, specs: tuple[type[Spec], ...], table: Collection[str], origin: str) -> None:
+    """Each kind is a name, and new.
+
+    Raises:
+        UsageError: one is not.
+    """
+    kinds: dict[str, str] = {}
+    for spec in specs:
+        refused, kind = f"the plug-in {origin} can't be used", spec.kind
+        if not kind:
+            raise UsageError(f"{refused}: {spec.__name__} has no `kind`", help=f'write `kind: ClassVar[str] = "my_{what.split()[-1]}"`')
+        if not isinstance(kind, str) or not re.fullmatch(NAME, kind):
+            raise UsageError(f"{refused}: the `kind` of {spec.__name__} can't be {kind!r}", help=NAME_HELP)
+        if kind in kinds:
+            both = f"{kinds[kind]} and {spec.__name__}"
+            raise UsageError(f"{refused}: {both} are both called `{kind}`", help="give one of them another `kind`")
+        if kind in table:
+            raise UsageError(f"{refused}: there is a {what} `{kind}` already", help="give it another `kind`")
+        kinds[kind] = spec.__name__
 
 
 def _plugin_of(file: Path) -> object:
@@ -154,21 +229,40 @@ def _plugin_of(file: Path) -> object:
         raise UsageError(f"{file} is no Python file", help="a plug-in ends with .py")
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[name] = module
-    _run(str(file), partial(module_spec.loader.exec_module, module))
+    _run(str(file), partial(module_spec.loader.exec_module, module), name)
     return getattr(module, "PLUGIN", None)
 
 
-def _run(origin: str, load: Callable[[], object]) -> object:
-    """What a plug-in's own code gives."""
+def _run(origin: str, load: Callable[[], object], module: str) -> object:
+    """What the code of a plug-in's module gives."""
     try:
         return load()
     except Exception as error:
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else origin
-        help = "mend it, or leave out --plugin"
-        raise UsageError(f"the plug-in {origin} fails: {type(error).__name__}: {error} ({where})", help=help) from error
+        place = _place(error, {module.partition(".")[0]})
+        reason: Exception | str = error
+        if isinstance(error, SyntaxError) and error.filename:
+            place, reason = f"{error.filename}:{error.lineno}", error.msg
+        raise _failure(origin, error, place, reason, help="mend it, or leave out --plugin") from error
+
+
+def _failure(origin: str, error: Exception, place: str | None, reason: object = None, *, help: str) -> UsageError:
+    """What to tell of an error in the code of a plug-in."""
+    where = f" ({place})" if place else ""
+    return UsageError(f"the plug-in {origin} fails: {type(error).__name__}: {reason or error}{where}", help=help)
+
+
+def _package(spec: type[Spec]) -> str:
+    """The package that a class comes from, or the module of a plug-in's file."""
+    return spec.__module__.partition(".")[0]
+
+
+def _place(error: BaseException | None, packages: Collection[str]) -> str | None:
+    """The last line of these packages that was running."""
+    place = None
+    for frame, line in traceback.walk_tb(error.__traceback__ if error else None):
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in packages:
+            place = f"{frame.f_code.co_filename}:{line}"
+    return place
 
 
 def _checked(found: object, origin: str) -> Plugin:

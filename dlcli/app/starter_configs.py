@@ -11,7 +11,7 @@ from typing import Any, Final
 from dlcli.app.commented_yaml import Line, comment, field, printable, rendered
 from dlcli.app.configs import declared_facts
 from dlcli.app.starter_networks import augmentation, layers, pace_for, training
-from dlcli.app.survey.found import Survey
+from dlcli.app.survey.found import FEW, Survey
 from dlcli.app.survey.places import survey
 from dlcli.app.templates import read_template
 from dlcli.config import experiment, yaml_source
@@ -67,7 +67,7 @@ def starter_config(config: Path | None, *, template: str | None = None, data: Pa
     folder = config.absolute().parent if config else Path.cwd()
     body = _fitting(found, folder, next) if found else _from_template(template or DEFAULT_TEMPLATE, next)
     text = f"# yaml-language-server: $schema={schema_path()}\n{body}"
-    _check(text, folder, found.data_dir if found else None)
+    _check(text, folder, found)
     return StarterConfig(config, text, ("from", str(data)) if data else ("template", template or DEFAULT_TEMPLATE), next)
 
 
@@ -106,14 +106,18 @@ def check_free(path: Path, *, force: bool) -> None:
         raise UsageError(f"{path} is there already", help="give another path, or --force to replace it")
 
 
-def _check(text: str, folder: Path, data_dir: Path | None) -> None:
+def _check(text: str, folder: Path, found: Survey | None) -> None:
     """Reads the text as `dlcli train` will: what is wrong in it shows here, before it is written."""
     report = Report()
     tree = yaml_source.parse(Source("the new config", text), report)
     report.raise_if_any()
     assert isinstance(tree, Mapping)
-    directories = search_directories(data_dir, folder)
-    experiment.resolve(tree, lambda spec: declared_facts(spec, directories))
+    directories = search_directories(found.data_dir if found else None, folder)
+    made = experiment.resolve(tree, lambda spec: declared_facts(spec, directories))
+    if found and (found.samples < FEW or (found.facts.target.num_classes or 0) > found.samples / 2):
+        from dlcli.data.dataset import open_dataset  # torch: only where a split might be empty
+
+        open_dataset(made.data, directories, lambda _: None, downloads=False)
 
 
 def _from_template(name: str, next: str) -> str:

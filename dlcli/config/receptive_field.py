@@ -24,11 +24,12 @@ from typing import Final
 from dlcli.config.graph import Graph, LayerNode
 from dlcli.config.layers import pooling
 from dlcli.config.layers.activation import LogSoftmax, Softmax
-from dlcli.config.layers.base import ElementwiseSpec, LayerSpec
+from dlcli.config.layers.base import ElementwiseSpec, OwnLayer
 from dlcli.config.layers.dense import Embedding, Linear
-from dlcli.config.layers.join import Concat
+from dlcli.config.layers.join import Concat, Join
 from dlcli.config.layers.nesting import TimeDistributed
 from dlcli.config.layers.pooling import GlobalAvgPool, GlobalMaxPool
+from dlcli.config.layers.recurrent import Recurrent
 from dlcli.config.layers.reshaping import Flatten, Permute, Reshape
 from dlcli.config.layers.windows import Window
 from dlcli.config.shapes import Image, Sequence, Shape, Volume, window_sizes
@@ -168,7 +169,9 @@ def _run(graph: Graph, inputs: Mapping[str, _Value]) -> dict[str, _Value]:
 def _through(node: LayerNode, sources: list[_Value]) -> _Value:
     spec, value, shape = node.spec, sources[0], node.input_shapes[0]
     windows, along, axes = spec.windows(), _window_places(shape), range(len(value.layout))
-    if spec.joins:
+    if isinstance(spec, OwnLayer):
+        return _of_all(sources, node.output_shape)
+    if isinstance(spec, Join):
         return _join(spec, sources, shape)
     if windows is not None:
         return _slid(value, windows, along)
@@ -186,8 +189,23 @@ def _through(node: LayerNode, sources: list[_Value]) -> _Value:
         return value.over(along)
     if isinstance(spec, GlobalAvgPool | GlobalMaxPool):
         return replace(value.over(along), layout=tuple(value.layout[axis] for axis in axes if axis not in along))
-    whole = value.over(axes)  # a recurrent layer
-    return whole if len(node.output_shape.sizes) == len(axes) else replace(whole, layout=(_NONE,))
+    if isinstance(spec, Recurrent) and spec.return_ == "sequence":
+        return value.over(axes)
+    return _of_all(sources, node.output_shape)
+
+
+def _of_all(sources: list[_Value], output: Shape) -> _Value:
+    """What may depend on all values of its inputs, and slides along none of their axes."""
+    inputs, axes = _union([source.over(range(len(source.layout))) for source in sources])
+    return _Value(inputs, axes, (_NONE,) * len(output.sizes))
+
+
+def _union(sources: list[_Value]) -> tuple[frozenset[str], dict[int, _Axis]]:
+    """The inputs that any of these depends on, and the largest extents along their axes."""
+    axes: dict[int, _Axis] = {}
+    for number, axis in (item for source in sources for item in source.axes.items()):
+        axes[number] = axis.widest(axes[number]) if number in axes else axis
+    return frozenset[str]().union(*(source.inputs for source in sources)), axes
 
 
 def _window_places(shape: Shape) -> range:
@@ -212,17 +230,14 @@ def _moved(spec: Flatten | Permute | Reshape, layout: tuple[Axes, ...]) -> tuple
     return layout if start == end else (*layout[: start - 1], _joined(layout[start - 1 : end]), *layout[end:])
 
 
-def _join(spec: LayerSpec, sources: list[_Value], shape: Shape) -> _Value:
+def _join(spec: Join, sources: list[_Value], shape: Shape) -> _Value:
     """The largest extents; where the inputs slide along different axes, along all of these."""
-    axes: dict[int, _Axis] = {}
-    for number, axis in (item for source in sources for item in source.axes.items()):
-        axes[number] = axis.widest(axes[number]) if number in axes else axis
     entries = zip(*(source.layout for source in sources), strict=True)
     layout = [entry[0] if len(set(entry)) == 1 else _joined(entry) for entry in entries]
     if isinstance(spec, Concat):
         place = spec.resolved_dim(shape) - 1
         layout[place] = _joined([layout[place]])
-    return _Value(frozenset[str]().union(*(source.inputs for source in sources)), axes, tuple(layout))
+    return _Value(*_union(sources), tuple(layout))
 
 
 def _joined(entries: Iterable[Axes]) -> frozenset[int]:

@@ -24,7 +24,7 @@ class Inferred:
     Attributes:
         shape: of the output, one sample.
         parameters: trainable values.
-        flops: of one sample; None where the number of steps differs from sample to sample.
+        flops: of one sample; None where they depend on its number of steps.
     """
 
     shape: Shape
@@ -48,15 +48,15 @@ def infer(kind: str, build: Callable[[], nn.Module], inputs: Sequence[Shape]) ->
         sizes, parameters, flops = _run(kind, build, inputs)
         return Inferred(_shape(kind, sizes, inputs[0]), parameters, flops)
     runs = [_run(kind, build, [at_steps(shape, steps) for shape in inputs]) for steps in TRIED_STEPS]
-    (first, parameters, _), (second, _, _) = runs
-    shape = _shape(kind, first, inputs[0])
+    (first, parameters, flops), (second, _, flops_of_more) = runs
+    shape, same_flops = _shape(kind, first, inputs[0]), flops if flops == flops_of_more else None
     if first == second:
-        return Inferred(shape, parameters, None)
-    (source,) = {shape.sizes[0] for shape in inputs if isinstance(shape, SequenceShape)}
-    same_steps = first[1:] == second[1:] and (first[0], second[0]) == TRIED_STEPS
-    if not same_steps or not isinstance(shape, SequenceShape) or not isinstance(source, Time):
+        return Inferred(shape, parameters, same_flops)
+    times = {size for source in inputs for size in source.sizes[:1] if isinstance(size, Time)}
+    kept = [time for time in times if (first[0], second[0]) == tuple(map(time.at, TRIED_STEPS))]
+    if len(kept) != 1 or first[1:] != second[1:] or not isinstance(shape, SequenceShape):
         raise ShapeError(f"`{kind}` changes the number of steps, which differs from sample to sample", help=_WRITE_A_RULE)
-    return Inferred(SequenceShape(source, shape.item), parameters, None)
+    return Inferred(SequenceShape(kept[0], shape.item), parameters, same_flops)
 
 
 _WRITE_A_RULE = "give the layer an `output_shape` that says how"

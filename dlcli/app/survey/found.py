@@ -21,7 +21,8 @@ Field = tuple[str, Any, str]
 """A key, its value and why."""
 
 _MOST_NAMES: Final = 8
-_FEW: Final = 200
+FEW: Final = 200
+"""So many samples are enough for the usual splits."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def cautions_of(values: Array, name: str) -> tuple[str, ...]:
 
 def few_fields(samples: int) -> tuple[Field, ...]:
     """The split where a tenth of the samples is too little to compare epochs on."""
-    return (("split", {"valid": 0.2}, "a fifth to compare epochs on, since samples are few"),) if samples < _FEW else ()
+    return (("split", {"valid": 0.2}, "a fifth to compare epochs on, since samples are few"),) if samples < FEW else ()
 
 
 def listed(names: Iterable[str]) -> str:
