@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from dlcli.config.data import SOURCES, DataSpec
 from dlcli.config.facts import DataFacts
@@ -29,7 +29,7 @@ from dlcli.config.losses import OwnLoss as Loss
 from dlcli.config.metrics import METRICS
 from dlcli.config.metrics import OwnMetric as Metric
 from dlcli.config.shapes import Shape, ShapeError
-from dlcli.config.spec import AnySpec, Spec
+from dlcli.config.spec import Spec
 from dlcli.config.values import NAME, NAME_HELP
 from dlcli.data.catalogue import SOURCES as CATALOGUE
 from dlcli.data.catalogue import Source
@@ -40,7 +40,18 @@ from dlcli.errors import DlcliError, UsageError
 if TYPE_CHECKING:
     from dlcli.models.meta_inference import Inferred
 
-__all__ = ["DataSource", "Layer", "Loss", "Metric", "Plugin", "install", "installed", "load_plugins", "plugin_errors"]
+__all__ = [
+    "DataSource",
+    "Layer",
+    "Loss",
+    "Metric",
+    "Plugin",
+    "install",
+    "installed",
+    "load_plugins",
+    "plugin_errors",
+    "plugin_failure",
+]
 
 GROUP: Final = "dlcli.plugins"
 """The group of entry points."""
@@ -62,7 +73,7 @@ class Layer(OwnLayer):
     def flops(self, *inputs: Shape) -> int:
         flops = self._inferred(inputs).flops
         if flops is None:
-            raise ShapeError(f"the operations of `{self.kind}` depend on the number of steps, which differs from sample to sample")
+            raise ShapeError(f"operations of `{self.kind}` depend on the steps, whose number differs from sample to sample")
         return flops
 
     def _inferred(self, inputs: tuple[Shape, ...]) -> Inferred:
@@ -149,16 +160,10 @@ def install(plugin: Plugin, origin: str) -> None:
     Raises:
         UsageError: it brings a name that is taken.
     """
-    tables: list[tuple[str, tuple[type[Spec], ...], Any]] = [
-        ("layer", _classes(plugin.layers, "layers", Layer, origin), LAYERS),
-        ("loss", _classes(plugin.losses, "losses", Loss, origin), LOSSES),
-        ("metric", _classes(plugin.metrics, "metrics", Metric, origin), METRICS),
-        ("data source", _classes(plugin.sources, "sources", DataSource, origin), SOURCES),
-    ]
-    for what, specs, table in tables:
-        _check_kinds(what, specs, table, origin)
-    for _, specs, table in tables:
-        table.update({spec.kind: spec for spec in specs})
+    for family in _FAMILIES:
+        _check(getattr(plugin, family.field), family, origin)
+    for family in _FAMILIES:
+        family.table.update({spec.kind: spec for spec in getattr(plugin, family.field)})
     catalogue = cast("dict[type[DataSpec], Source]", CATALOGUE)
     catalogue.update({spec: Source(spec.facts, lambda own, directories, _: own.read(directories)) for spec in plugin.sources})
     _INSTALLED[origin] = plugin
@@ -173,51 +178,84 @@ def plugin_errors() -> Iterator[None]:
     """
     try:
         yield
-    except DlcliError:
-        raise
     except Exception as error:
-        for origin, plugin in _INSTALLED.items():
-            specs = (*plugin.layers, *plugin.losses, *plugin.metrics, *plugin.sources)
-            place = _place(error, {_package(spec) for spec in specs})
-            if place is not None:
-                raise _failure(origin, error, place, help="mend it there") from error
-        raise
+        failure = plugin_failure(error)
+        if failure is None:
+            raise
+        raise failure from error
 
 
-def _classes(found: object, field: str, base: type[AnySpec], origin: str) -> tuple[type[AnySpec], ...]:
-    """The classes of a field of a `Plugin`, once it is clear that they can be used."""
-    refused, help = f"the plug-in {origin} can't be used", f"write {field}=(My{base.__name__},), with a comma behind each class"
-    if not isinstance(found, tuple):
-        raise UsageError(f"{refused}: `{field}` of its `PLUGIN` is no tuple", help=help)
-    for spec in found:
-        if not isinstance(spec, type) or not issubclass(spec, base):
-            named = spec.__name__ if isinstance(spec, type) else repr(spec)
-            raise UsageError(f"{refused}: `{field}` has {named}, which is no class made from dlcli.plugins.{base.__name__}", help=help)
-        missing = sorted(getattr(spec, "__abstractmethods__", ()))
-        if missing:
-            raise UsageError(f"{refused}: {spec.__name__} has no `{missing[0]}`", help="see docs/plugins.md for what each class has")
-    return found
+def plugin_failure(error: BaseException) -> UsageError | None:
+    """What to tell of an error, if the code of a plug-in was running; None for those that dlcli raises itself."""
+    if isinstance(error, DlcliError):
+        return None
+    for origin, plugin in _INSTALLED.items():
+        specs = (*plugin.layers, *plugin.losses, *plugin.metrics, *plugin.sources)
+        place = _place(error, {_package(spec) for spec in specs})
+        if place is not None:
+            return _failure(origin, error, place, help="mend it there")
+    return None
 
 
-def _check_kinds(what: str, specs: tuple[type[Spec], ...], table: Collection[str], origin: str) -> None:
-    """Each kind is a name, and new.
+class _Family(NamedTuple):
+    """What a field of `Plugin` adds to."""
+
+    field: str
+    what: str
+    base_name: str
+    base: type[Spec]
+    table: Any
+
+
+_FAMILIES: Final = (
+    _Family("layers", "layer", "Layer", Layer, LAYERS),
+    _Family("losses", "loss", "Loss", Loss, LOSSES),
+    _Family("metrics", "metric", "Metric", Metric, METRICS),
+    _Family("sources", "data source", "DataSource", DataSource, SOURCES),
+)
+
+
+def _check(found: object, family: _Family, origin: str) -> None:
+    """What a plug-in adds to a family is a tuple of its classes, whose kinds are names and new.
 
     Raises:
-        UsageError: one is not.
+        UsageError: it is not.
     """
-    kinds: dict[str, str] = {}
-    for spec in specs:
-        refused, kind = f"the plug-in {origin} can't be used", spec.kind
-        if not kind:
-            raise UsageError(f"{refused}: {spec.__name__} has no `kind`", help=f'write `kind: ClassVar[str] = "my_{what.split()[-1]}"`')
-        if not isinstance(kind, str) or not re.fullmatch(NAME, kind):
-            raise UsageError(f"{refused}: the `kind` of {spec.__name__} can't be {kind!r}", help=NAME_HELP)
-        if kind in kinds:
-            both = f"{kinds[kind]} and {spec.__name__}"
-            raise UsageError(f"{refused}: {both} are both called `{kind}`", help="give one of them another `kind`")
-        if kind in table:
-            raise UsageError(f"{refused}: there is a {what} `{kind}` already", help="give it another `kind`")
-        kinds[kind] = spec.__name__
+    field, name = family.field, family.base_name
+    if not isinstance(found, tuple):
+        help = f"write {field}=(My{name},), with a comma behind each class"
+        raise _refused(origin, f"`{field}` of its `PLUGIN` is no tuple", help)
+    owners: dict[str, type[Spec]] = {}
+    for spec in found:
+        if not isinstance(spec, type) or not issubclass(spec, family.base):
+            named = spec.__name__ if isinstance(spec, type) else repr(spec)
+            raise _refused(
+                origin, f"{named} is among its `{field}`", f"list classes there that are made from dlcli.plugins.{name}"
+            )
+        _check_class(spec, family, origin)
+        if spec.kind in owners:
+            both = f"{owners[spec.kind].__name__} and {spec.__name__} are both called `{spec.kind}`"
+            raise _refused(origin, both, "give one of them another `kind`")
+        owners[spec.kind] = spec
+
+
+def _check_class(spec: type[Spec], family: _Family, origin: str) -> None:
+    name, kind = spec.__name__, spec.kind
+    if not kind:
+        raise _refused(origin, f"{name} has no `kind`", 'write kind: ClassVar[str] = "my_name"')
+    if not isinstance(kind, str) or not re.fullmatch(NAME, kind):
+        raise _refused(origin, f"the `kind` of {name} can't be {kind!r}", NAME_HELP)
+    if kind in family.table:
+        raise _refused(origin, f"there is a {family.what} `{kind}` already", f"give {name} another `kind`")
+    missing = sorted(getattr(spec, "__abstractmethods__", ()))
+    if missing:
+        raise _refused(origin, f"{name} has no `{missing[0]}`", f"every {family.base_name} has one: see docs/plugins.md")
+    if issubclass(spec, Loss | Metric) and getattr(spec, "judges", None) not in ("classes", "labels", "values"):
+        raise _refused(origin, f"{name} does not say what it judges", 'write judges: ClassVar[str] = "classes", or "values"')
+
+
+def _refused(origin: str, reason: str, help: str) -> UsageError:
+    return UsageError(f"the plug-in {origin} can't be used: {reason}", help=help)
 
 
 def _plugin_of(file: Path) -> object:
@@ -245,7 +283,7 @@ def _run(origin: str, load: Callable[[], object], module: str) -> object:
         raise _failure(origin, error, place, reason, help="mend it, or leave out --plugin") from error
 
 
-def _failure(origin: str, error: Exception, place: str | None, reason: object = None, *, help: str) -> UsageError:
+def _failure(origin: str, error: BaseException, place: str | None, reason: object = None, *, help: str) -> UsageError:
     """What to tell of an error in the code of a plug-in."""
     where = f" ({place})" if place else ""
     return UsageError(f"the plug-in {origin} fails: {type(error).__name__}: {reason or error}{where}", help=help)

@@ -115,7 +115,7 @@ def _check(text: str, folder: Path, found: Survey | None) -> None:
     directories = search_directories(found.data_dir if found else None, folder)
     made = experiment.resolve(tree, lambda spec: declared_facts(spec, directories))
     if found and (found.samples < FEW or (found.facts.target.num_classes or 0) > found.samples / 2):
-        from dlcli.data.dataset import open_dataset  # torch: only where a split might be empty
+        from dlcli.data.dataset import open_dataset  # noqa: PLC0415 - torch: only where a split might be empty
 
         open_dataset(made.data, directories, lambda _: None, downloads=False)
 

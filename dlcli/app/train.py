@@ -22,7 +22,7 @@ from dlcli.data.dataset import Dataset
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import EXIT_BUG, EXIT_OK, EXIT_SIGINT, DivergedError, DlcliError, ResourceError, UsageError
 from dlcli.models.network import build_network
-from dlcli.plugins import installed
+from dlcli.plugins import installed, plugin_errors
 from dlcli.runtime.device import choose_device, device_title
 from dlcli.runtime.environment import environment, git_commit
 from dlcli.runtime.memory import keep_freed_memory, memory_errors
@@ -76,7 +76,7 @@ def train(request: TrainRequest) -> Run:
     device = choose_device(request.device)
     keep_freed_memory()
     show = Observers(request.observers)
-    with memory_errors():
+    with plugin_errors(), memory_errors():
         old = _run_to_resume(request, show) if request.resume is not None else None
         config = old.resolved_config if old else request.config
         if old and isinstance(request.config, dict):
@@ -89,7 +89,7 @@ def train(request: TrainRequest) -> Run:
     if old:
         check_same_data(read_record(old), dataset)
     with watching_signals() as stop, seeded(experiment.train.seed, deterministic=experiment.train.deterministic):
-        with memory_errors():
+        with plugin_errors(), memory_errors():
             trainer = _trainer(experiment, dataset, device)
         constant = _constant_record(request, trainer, experiment, old, data_dir)
         folder = old or _new_folder(request, config, experiment)
@@ -101,7 +101,7 @@ def train(request: TrainRequest) -> Run:
             folder.write_resolved(as_yaml(experiment.resolved()))
         record = _Record(folder, constant, time.perf_counter())
         try:
-            with memory_errors():
+            with plugin_errors(), memory_errors():
                 return _run(trainer, folder, record, observer, stop)
         except BaseException as error:
             record.fail(trainer, error)

@@ -22,6 +22,7 @@ from dlcli.data.named import each, first
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import CheckpointError, DataError, UsageError
 from dlcli.models.network import build_network
+from dlcli.plugins import plugin_errors
 from dlcli.runtime.device import choose_device
 from dlcli.runtime.memory import keep_freed_memory, memory_errors
 from dlcli.runtime.seed import seeded
@@ -117,7 +118,7 @@ def evaluate(
     keep_freed_memory()
     folder = open_run(run, runs).folder
     found = find_checkpoint(folder, checkpoint)
-    with memory_errors():
+    with plugin_errors(), memory_errors():
         experiment, dataset = open_experiment(folder.resolved_config, (), recorded_data_dir(folder, data_dir), _ignore)
         network = _network(experiment, found).to(chosen)
         preprocessing = Preprocessing(dataset.spec, dataset.facts, seed=experiment.train.seed).to(chosen)
@@ -153,7 +154,7 @@ def predict(run: Run | str | Path | None, inputs: Any, *, device: str = "auto", 
     given = {str(name): _tensor(array) for name, array in inputs.items()} if isinstance(inputs, Mapping) else _tensor(inputs)
     samples = each(preprocessing.checked(given), lambda tensor: tensor.to(chosen))
     size = evaluation_batch_size(experiment.train)
-    with torch.inference_mode(), memory_errors():
+    with torch.inference_mode(), plugin_errors(), memory_errors():
         parts = [network(preprocessing(part)) for part in _split(samples, size)]
         return _answers(_joined(parts), experiment.train.loss)
 

@@ -9,10 +9,21 @@ import sys
 from collections.abc import Collection
 from typing import Any, TextIO
 
+from dlcli.config.diagnostics import MAX_WIDTH
+
 
 def is_interactive(stream: TextIO | None) -> bool:
     """Whether a person watches the stream on a terminal that can redraw."""
     return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
+
+
+def terminal_width() -> int:
+    """The columns of the terminal that stderr is shown on; where it is none, so many as a message takes at most."""
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (AttributeError, OSError, ValueError):  # closed, redirected or replaced
+        return MAX_WIDTH
+    return min(columns, MAX_WIDTH) or MAX_WIDTH
 
 
 def _painted(text: str, code: str) -> str:

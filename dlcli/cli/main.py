@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 import dlcli
-from dlcli.cli.console import print_error, print_json, print_progress
+from dlcli.cli.console import print_error, print_json, print_progress, terminal_width
 from dlcli.cli.eval import eval_command
 from dlcli.cli.export import export_command
 from dlcli.cli.init import init_command
@@ -90,7 +90,7 @@ def run(arguments: Sequence[str]) -> int:
         message, help, exit_code = _told(error, arguments)
         diagnostics = error.diagnostics if isinstance(error, ConfigError) else ()
         if diagnostics:
-            print_progress(message)
+            print_progress("\n\n".join(diagnostic.render(terminal_width()) for diagnostic in diagnostics))
             if len(diagnostics) > 1:
                 print_error(f"the config has {len(diagnostics)} mistakes", None)
         else:
@@ -112,6 +112,11 @@ def _told(error: BaseException, arguments: Sequence[str]) -> tuple[str, str | No
         return "interrupted", None, EXIT_SIGINT
     if isinstance(error, typer.TyperException):
         return _sentence(error.format_message()), _usage_help(arguments), 2
+    from dlcli.plugins import plugin_failure
+
+    failure = plugin_failure(error)
+    if failure is not None:
+        return failure.message, failure.help, failure.exit_code
     with tempfile.NamedTemporaryFile("w", prefix="dlcli-bug-", suffix=".txt", delete=False, encoding="utf-8") as file:
         file.write(f"dlcli {dlcli.__version__}, Python {sys.version}\n{sys.argv}\n\n")
         traceback.print_exception(error, file=file)

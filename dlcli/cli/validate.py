@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from dlcli.cli.console import print_json, print_progress, print_result
+from dlcli.cli.console import print_json, print_progress, print_result, terminal_width
 from dlcli.cli.options import DataDir, Json, Plugins, Set
 from dlcli.config.diagnostics import Diagnostic
+from dlcli.runtime.garbage import without_garbage_collection
 
 
 def validate_command(
@@ -25,24 +26,29 @@ def validate_command(
 
     Example: dlcli validate configs/*.yaml --strict
     """
-    from dlcli.app.configs import diagnose
-    from dlcli.plugins import load_plugins
-
-    load_plugins(plugin or ())
-    found = [diagnostic for config in configs for diagnostic in diagnose(config, set_ or (), data_dir)]
+    with without_garbage_collection():
+        found = _found(configs, set_ or [], data_dir, plugin or [])
     errors = [diagnostic for diagnostic in found if strict or diagnostic.severity == "error"]
     if json:
         print_json({"valid": not errors, "diagnostics": [diagnostic.as_json() for diagnostic in found]})
     if github:
         print_result("\n".join(diagnostic.as_github() for diagnostic in found))
     for diagnostic in found if not github else ():
-        print_progress(diagnostic.render() + "\n")
+        print_progress(diagnostic.render(terminal_width()) + "\n")
     summary = _summary(found, len(configs), strict=strict)
     if json or github:
         print_progress(summary)
     else:
         print_result(summary)
     return 2 if errors else 0
+
+
+def _found(configs: list[Path], overrides: list[str], data_dir: Path | None, plugins: list[Path]) -> list[Diagnostic]:
+    from dlcli.app.configs import diagnose
+    from dlcli.plugins import load_plugins
+
+    load_plugins(plugins)
+    return [diagnostic for config in configs for diagnostic in diagnose(config, overrides, data_dir)]
 
 
 def _summary(found: list[Diagnostic], configs: int, *, strict: bool) -> str:

@@ -1,7 +1,5 @@
 """Random changes of training pictures. Pixels are those of the picture after `resize`."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field

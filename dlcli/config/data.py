@@ -1,7 +1,5 @@
 """What `data:` may say: a source by name, its splits, and how samples become a network's input."""
 
-from __future__ import annotations
-
 import re
 from math import prod
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, get_args
@@ -34,7 +32,7 @@ class SplitSpec(Spec):
 class DataSpec(Spec):
     """A source of samples."""
 
-    fallback: Annotated[DataSpec | None, Choice("data source", lambda: SOURCES)] = None
+    fallback: Annotated["DataSpec | None", Choice("data source", lambda: SOURCES)] = None
     """What to use, with a notice, where the source can't be had. What it does not say, it takes from the entry around it."""
     split: SplitSpec = SplitSpec()
     """How samples are shared out into train, valid and test."""

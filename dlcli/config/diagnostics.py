@@ -14,8 +14,12 @@ from dlcli.errors import DlcliError
 
 Severity = Literal["error", "warning"]
 
-MAX_SHOWN: Final = 160
-"""Characters of a line that a message shows."""
+MAX_WIDTH: Final = 160
+"""Characters of a line that a message shows where no terminal says how wide it is."""
+MIN_EXCERPT: Final = 20
+"""Characters of the config's line that are shown however narrow the terminal is."""
+MAX_LISTED: Final = 12
+"""Known words that a help lists where a command lists them all."""
 MAX_MESSAGE: Final = 1_000
 """Characters of a message and of a help."""
 MAX_MISTAKES: Final = 100
@@ -48,6 +52,12 @@ class Place:
     def __str__(self) -> str:
         return f"{self.source.name}:{self.line}:{self.column}"
 
+    @property
+    def text(self) -> str:
+        """What stands there."""
+        lines = self.source.lines[self.line - 1 : self.line]
+        return lines[0][self.column - 1 : self.column - 1 + self.length] if lines else ""
+
 
 Related = tuple[tuple[str, Place], ...]
 """Other places that matter, each with the words that introduce it."""
@@ -64,15 +74,15 @@ class Diagnostic:
     related: Related = ()
     severity: Severity = "error"
 
-    def render(self) -> str:
-        """The diagnostic as people read it, with the line it is about."""
+    def render(self, width: int = MAX_WIDTH) -> str:
+        """The diagnostic as people read it, with the line it is about, cut to so many columns."""
         gutter = max(len(str(self.place.line)), 4)
         lines = [f"{self.severity}[{self.code}]: {self.message}", f"  --> {self.place}"]
         if 0 < self.place.line <= len(self.place.source.lines):
-            text, start = _excerpt(self.place)
-            width = max(1, min(self.place.length, len(text) - start))
+            text, start = _excerpt(self.place, max(MIN_EXCERPT, width - gutter - len("  | ")))
+            length = max(1, min(self.place.length, len(text) - start))
             lines.append(f" {self.place.line:>{gutter}} | {text}")
-            lines.append(f" {'':>{gutter}} | {' ' * start}{'^' * width}")
+            lines.append(f" {'':>{gutter}} | {' ' * start}{'^' * length}")
         for words, place in self.related:
             where = f"line {place.line}" if place.source == self.place.source else str(place)
             lines.append(f"  {words} ({where})")
@@ -113,14 +123,16 @@ def _escaped(text: str, signs: str = "") -> str:
     return "".join(f"%{ord(sign):02X}" if sign in f"%\r\n{signs}" else sign for sign in text)
 
 
-def _excerpt(place: Place) -> tuple[str, int]:
+def _excerpt(place: Place, width: int) -> tuple[str, int]:
     """The part of a line that is shown, and where in it the place starts; nothing in it can steer a terminal."""
     line = place.source.lines[place.line - 1]
     text = "".join(character if character.isprintable() else " " for character in line)
-    if len(text) <= MAX_SHOWN:
+    if len(text) <= width:
         return text, place.column - 1
-    first = max(0, place.column - 1 - MAX_SHOWN // 2)
-    return text[first : first + MAX_SHOWN], place.column - 1 - first
+    first = max(0, min(place.column - 1 - width // 2, len(text) - width))
+    last = first + width
+    cut = f"{'…' if first else ''}{text[first + bool(first) : last - (last < len(text))]}{'…' if last < len(text) else ''}"
+    return cut, place.column - 1 - first
 
 
 class ConfigError(DlcliError):
@@ -195,13 +207,19 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     return sorted(diagnostics, key=lambda found: (found.place.source.name, found.place.line, found.place.column))
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """A hint that names the known word nearest to `word`, or lists them where none is near."""
+def did_you_mean(word: str, known: Iterable[str], see: str | None = None) -> str | None:
+    """A hint that names the known word nearest to `word`, or lists them where none is near.
+
+    Args:
+        word: what was written.
+        known: what may stand there.
+        see: a command that lists them all, where they are many.
+    """
     known = sorted(known)
     near = nearest(word, known)
     if near is not None:
         return f"did you mean `{near}`?"
-    return one_of(known) if known else None
+    return one_of(known, see) if known else None
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -219,11 +237,19 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 def same_meaning(word: str, known: Iterable[str]) -> str | None:
     """The known word that is `word` in another spelling, or what another library calls `word`."""
+    return next(iter(same_meanings(word, known)), None)
+
+
+def same_meanings(word: str, known: Iterable[str]) -> tuple[str, ...]:
+    """The same with all that it may be, the likeliest first: `BatchNormalization` is three layers."""
     by_plain_word = {plain_word(name): name for name in known}
     found = (by_plain_word.get(plain_word(meaning)) for meaning in meanings(word))
-    return next((name for name in found if name is not None), None)
+    return tuple(dict.fromkeys(name for name in found if name is not None))
 
 
-def one_of(known: Iterable[str]) -> str:
-    """`known: a, b, c`."""
-    return "known: " + ", ".join(f"`{name}`" for name in known)
+def one_of(known: Iterable[str], see: str | None = None) -> str:
+    """`known: a, b, c`; of many only the first where the command `see` lists them."""
+    names = [f"`{name}`" for name in known]
+    if see is None or len(names) <= MAX_LISTED:
+        return "known: " + ", ".join(names)
+    return f"known: {', '.join(names[:MAX_LISTED])}, ... ({len(names)} in all; `{see}` lists them)"

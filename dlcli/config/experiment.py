@@ -8,7 +8,7 @@ from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dlcli.config import tree
+from dlcli.config import slips, tree
 from dlcli.config.data import SOURCES, DataSpec
 from dlcli.config.diagnostics import ConfigError, Diagnostic, Place, Report, did_you_mean, in_order, same_meaning
 from dlcli.config.facts import FACT_NAMES, INPUT, DataFacts
@@ -17,6 +17,7 @@ from dlcli.config.heads import check_heads
 from dlcli.config.interpolation import UNKNOWN, Names, Variable, interpolate
 from dlcli.config.limits import check_limits
 from dlcli.config.lint import lint
+from dlcli.config.misplaced import help_for_misplaced, help_for_option, source_of_path
 from dlcli.config.model import ModelSpec, read_layers, without_blocks
 from dlcli.config.shapes import Shape
 from dlcli.config.spec import Choice, dump, keys_of, near_enough, read, read_choice
@@ -103,7 +104,8 @@ def examine(composed: Mapping, facts_of: FactsOf) -> Examination:
     except DataError as error:  # mistakes of the config come first, and all at once
         missing = error
     names = {**variables, **facts.names()} if facts else _WithUnknownFacts(variables)
-    train = read(_section(composed, "train", names, report) or Mapping({}, composed.place), TrainSpec, "train", report)
+    section = _section(composed, "train", names, report) or Mapping({}, composed.place)
+    train = read(section, TrainSpec, "train", report, lambda key, node: help_for_misplaced(key, node, "train"))
     model, graph = _model(composed, facts, names, report)
     full = check_heads(graph, facts, train, composed, report) if graph and facts and train else None
     if graph and full and model:
@@ -124,7 +126,7 @@ def _model(composed: Mapping, facts: DataFacts | None, names: Names, report: Rep
     section = interpolate(bare, names, report)
     if blocks is not None and isinstance(section, Mapping):
         section = section.with_entry("blocks", blocks)
-    spec = read(section, ModelSpec, "model", report)
+    spec = read(section, ModelSpec, "model", report, lambda key, node: help_for_misplaced(key, node, "model"))
     inputs: dict[str, Shape | None] = dict(facts.inputs) if facts else {INPUT: None}
     graph = read_layers(section, inputs, names, spec, report) if isinstance(section, Mapping) else None
     return spec, graph
@@ -156,10 +158,10 @@ class _WithUnknownFacts(AbstractMapping[str, object]):
 def _check_sections(composed: Mapping, report: Report) -> None:
     for key, entry in composed.entries.items():
         if key not in SECTIONS:
-            help = _section_of(key) or did_you_mean(key, SECTIONS)
+            help = _section_of(key) or slips.help_for_key(key) or did_you_mean(key, SECTIONS)
             report.error("unknown-key", f"a config has no key `{key}`", entry.key_place, help=help)
     for key in ("data", "model"):
-        if key not in composed.entries and not any(near_enough(wrong, key) for wrong in composed.entries):
+        if key not in composed.entries and not any(near_enough(wrong, key) for wrong in _sections_written(composed)):
             report.error("missing-key", f"the config has no `{key}`", composed.place, help=_EXAMPLES[key])
 
 
@@ -168,7 +170,14 @@ def _section_of(key: str) -> str | None:
     if same_meaning(key, SECTIONS):
         return None
     found = ((same_meaning(key, keys_of(spec)), section) for section, spec in (("model", ModelSpec), ("train", TrainSpec)))
-    return next((f"write `{inner}` inside of `{section}`" for inner, section in found if inner), None)
+    return next((f"write `{inner}` inside of `{section}`" for inner, section in found if inner), None) or help_for_option(key)
+
+
+def _sections_written(composed: Mapping) -> Iterator[str]:
+    """The keys at the top, and those one level too deep."""
+    yield from composed.entries
+    for entry in composed.entries.values():
+        yield from (key for key in SECTIONS if isinstance(entry.node, Mapping) and key in entry.node.entries)
 
 
 _EXAMPLES: Final = {
@@ -202,6 +211,14 @@ def _data_spec(composed: Mapping, variables: dict[str, object], report: Report) 
     if node is None:
         return None
     before = len(report.diagnostics)
-    spec = read_choice(interpolate(node, variables, report), _DATA, report)
+    section = interpolate(node, variables, report)
+    name = section.get("name") if isinstance(section, Mapping) else section
+    if isinstance(name, Scalar) and isinstance(name.value, str) and name.value not in SOURCES:
+        source = source_of_path(name.value)
+        if source is not None:
+            help = f"write `{{name: {source}, path: {name.value}}}`"
+            report.error("unknown-name", f"`{name.value}` is a path, and no data source", name.place, help=help)
+            return None
+    spec = read_choice(section, _DATA, report, hint=lambda key, node: help_for_misplaced(key, node, "data"))
     assert spec is None or isinstance(spec, DataSpec)
     return spec.inheriting() if spec and len(report.diagnostics) == before else None

@@ -16,6 +16,7 @@ from dlcli.config.interpolation import Names, interpolate
 from dlcli.config.layers import LAYERS
 from dlcli.config.layers.base import LayerSpec
 from dlcli.config.layers.fitting import check_accepts, check_size
+from dlcli.config.layers.hints import help_for_field, help_for_layer
 from dlcli.config.layers.nesting import Nesting, Sequential, Share, TimeDistributed
 from dlcli.config.reserved_names import RESERVED_NAMES
 from dlcli.config.shapes import Sequence, Shape, ShapeError
@@ -184,10 +185,11 @@ class _GraphReader:
             return self._read_block(entry, block)
         spec_class = LAYERS.get(entry.kind)
         if spec_class is None:
-            help = did_you_mean(entry.kind, [*LAYERS, *self._vocabulary.blocks])
+            known = [*LAYERS, *self._vocabulary.blocks]
+            help = help_for_layer(entry.kind, entry.fields, known, self._shape_read_by(entry))
             self._report.error("unknown-layer", f"there is no layer `{entry.kind}`", entry.place, help=help)
             return None
-        spec = read(entry.fields, spec_class, entry.kind, self._report)
+        spec = read(entry.fields, spec_class, entry.kind, self._report, lambda key, node: help_for_field(key, node, spec_class))
         if spec is None:
             return None
         if spec.joins and spec.repeat > 1:
@@ -195,6 +197,12 @@ class _GraphReader:
             self._report.error("value", f"`{entry.kind}` reads several layers, and can't follow itself", place)
             return None
         return _Layer(entry, spec, spec.layers if isinstance(spec, Nesting) else None, self._vocabulary)
+
+    def _shape_read_by(self, entry: _EntryOfList) -> Shape | None:
+        """What an entry that can't be read would read."""
+        source = entry.field("from")
+        name = source.value if isinstance(source, Scalar) else self._previous
+        return self._defined[name].shape if isinstance(name, str) and name in self._defined else None
 
     def _read_block(self, entry: _EntryOfList, block: Block) -> _Layer | None:
         if block.layers is None:

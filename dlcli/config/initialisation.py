@@ -1,7 +1,5 @@
 """How weights start, where not as in `torch.nn`."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal
 
 from dlcli.config.spec import Choice, Spec, table

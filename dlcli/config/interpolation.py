@@ -215,11 +215,17 @@ class _Parser:
             return self._checked(float(symbol) if any(mark in symbol for mark in ".eE") else int(symbol))
         if symbol[:1].isalpha() or symbol[:1] == "_":
             if symbol not in self.names:
-                raise ExpressionError("unknown-name", f"nothing is named `{symbol}`", did_you_mean(symbol, self.names))
+                raise ExpressionError("unknown-name", f"nothing is named `{symbol}`", self._meant(symbol))
             named = self.names[symbol]
             return named.value if isinstance(named, Variable) else named
         self.position -= 1
         raise self.unexpected()
+
+    def _meant(self, symbol: str) -> str | None:
+        """The name that ends in the same word, `vars.width` for `width`, or one that is near."""
+        last = symbol.rpartition(".")[2]
+        same = next((name for name in self.names if name.rpartition(".")[2] == last), None)
+        return f"did you mean `{same}`?" if same is not None else did_you_mean(symbol, self.names)
 
     def _parenthesis(self) -> object:
         self.depth += 1
@@ -258,5 +264,8 @@ class _Parser:
         return value
 
     def unexpected(self) -> ExpressionError:
-        rest = self.tokens[self.position] if self.position < len(self.tokens) else "its end"
-        return ExpressionError("expression", f"`{self.text}` is not an expression: {rest} is not expected")
+        if not self.tokens:
+            return ExpressionError("expression", "nothing stands inside of `${}`")
+        if self.position >= len(self.tokens):
+            return ExpressionError("expression", f"`{self.text}` ends too early")
+        return ExpressionError("expression", f"`{self.text}` is not an expression: {self.tokens[self.position]} is not expected")

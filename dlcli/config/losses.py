@@ -1,7 +1,5 @@
 """Losses: what is made small."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal

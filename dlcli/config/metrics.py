@@ -1,7 +1,5 @@
 """Metrics: what is measured at the end of an epoch."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from typing import Any, ClassVar, Literal, Protocol
 

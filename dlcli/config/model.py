@@ -1,7 +1,5 @@
 """What `model:` may say: blocks, layers, outputs, how weights start, and how large a network may be."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 

@@ -1,7 +1,5 @@
 """`data.normalize`: one normalisation, or one for each input by its name."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import model_validator

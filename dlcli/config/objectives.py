@@ -1,7 +1,5 @@
 """`train.loss`: one loss, or one for each output of the network, with its weight and its metrics."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Final, Self
 
 from pydantic import model_validator

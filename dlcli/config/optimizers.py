@@ -1,7 +1,5 @@
 """Optimisers: how weights are changed."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator

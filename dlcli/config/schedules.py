@@ -1,7 +1,5 @@
 """Schedules: how the learning rate changes."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from dlcli.config import tree
+from dlcli.config import slips, tree
 from dlcli.config.diagnostics import Place, Report, did_you_mean, nearest, one_of, same_meaning
 from dlcli.config.field_docs import field_docs
 from dlcli.config.tree import Entry, Node, Scalar, describe, describe_value
@@ -93,7 +93,15 @@ def keys_of(spec_class: type[Spec]) -> Mapping[str, str]:
     return {key_of(name, info): name for name, info in spec_class.model_fields.items()}
 
 
-def read(node: Node, spec_class: type[AnySpec], title: str, report: Report) -> AnySpec | None:
+Hint = Callable[[str, Node], str | None]
+"""What to do with a key that a spec has not, from the key and what stands there, where more is known than the spec says."""
+
+
+def _no_hint(_: str, __: Node) -> str | None:
+    return None
+
+
+def read(node: Node, spec_class: type[AnySpec], title: str, report: Report, hint: Hint = _no_hint) -> AnySpec | None:
     """Reads a part of a tree as a spec.
 
     Args:
@@ -101,6 +109,7 @@ def read(node: Node, spec_class: type[AnySpec], title: str, report: Report) -> A
         spec_class: which spec.
         title: what the part is called in messages, for example `conv2d`.
         report: where mistakes are recorded.
+        hint: what to do with unknown keys.
 
     Returns:
         The spec, or None where there was a mistake.
@@ -113,7 +122,8 @@ def read(node: Node, spec_class: type[AnySpec], title: str, report: Report) -> A
     failed: set[str] = set()
     for key, entry in mapping.entries.items():
         if key not in known:
-            report.error("unknown-key", f"`{title}` has no key `{key}`", entry.key_place, help=_help_for_key(key, spec_class))
+            help = _help_for_key(key, entry.node, spec_class, hint)
+            report.error("unknown-key", f"`{title}` has no key `{key}`", entry.key_place, help=help)
             failed.add(key)
             continue
         value, ok = _read_field(entry.node, spec_class.model_fields[known[key]], key, report)
@@ -128,7 +138,9 @@ def read(node: Node, spec_class: type[AnySpec], title: str, report: Report) -> A
     return None if failed else spec
 
 
-def read_choice(node: Node, choice: Choice, report: Report, default: type[Spec] | None = None) -> Spec | None:
+def read_choice(
+    node: Node, choice: Choice, report: Report, default: type[Spec] | None = None, hint: Hint = _no_hint
+) -> Spec | None:
     """Reads `name` or `{name: ..., ...}` as the spec of that name.
 
     Args:
@@ -136,6 +148,7 @@ def read_choice(node: Node, choice: Choice, report: Report, default: type[Spec] 
         choice: what there is to choose from.
         report: where mistakes are recorded.
         default: what fields without a name belong to.
+        hint: what to do with unknown keys.
     """
     specs = choice.table()
     name_node: Node | None = node
@@ -143,7 +156,7 @@ def read_choice(node: Node, choice: Choice, report: Report, default: type[Spec] 
     if isinstance(node, tree.Mapping):
         name_node, fields = node.get("name") or node.short, replace(node.without("name"), short=None)
     if name_node is None and default is not None and keys_of(default).keys() & fields.entries.keys():
-        return read(fields, default, default.kind, report)
+        return read(fields, default, default.kind, report, hint)
     if name_node is None:
         report.error("missing-key", f"the {choice.what} has no `name`", node.place, help=_name_help(fields, specs))
         return None
@@ -158,7 +171,7 @@ def read_choice(node: Node, choice: Choice, report: Report, default: type[Spec] 
         help = did_you_mean(name_node.value, specs)
         report.error("unknown-name", f"there is no {choice.what} `{name_node.value}`", name_node.place, help=help)
         return None
-    return read(fields, spec_class, name_node.value, report)
+    return read(fields, spec_class, name_node.value, report, hint)
 
 
 def _name_help(fields: tree.Mapping, specs: Mapping[str, type[Spec]]) -> str:
@@ -180,11 +193,19 @@ def _as_mapping(node: Node, spec_class: type[Spec], title: str, report: Report) 
         return tree.Mapping({}, node.place)
     if spec_class.main is not None:
         return tree.Mapping({spec_class.main: Entry(node.place, node)}, node.place)
-    fields = ", ".join(f"`{key}`" for key in keys_of(spec_class)) or "none"
-    report.error(
-        "type", f"`{title}` takes a mapping of its fields, not {describe(node)}", node.place, help=f"its fields: {fields}"
-    )
+    help = _help_for_no_mapping(node, spec_class)
+    report.error("type", f"`{title}` takes a mapping of its fields, not {describe(node)}", node.place, help=help)
     return None
+
+
+def _help_for_no_mapping(node: Node, spec_class: type[Spec]) -> str:
+    """The field that a list stands for, the key that a text holds, or all fields."""
+    if isinstance(node, tree.Sequence):
+        for name, info in spec_class.model_fields.items():
+            if any(isinstance(marker, RawNode) and marker.holds == "layers" for marker in info.metadata):
+                return f"write `{key_of(name, info)}:` above the list"
+    slip = slips.help_for_key(node.value) if isinstance(node, Scalar) and isinstance(node.value, str) else None
+    return slip or f"its fields: {', '.join(f'`{key}`' for key in keys_of(spec_class)) or 'none'}"
 
 
 def _read_field(node: Node, info: FieldInfo, key: str, report: Report) -> tuple[Any, bool]:
@@ -232,14 +253,20 @@ def _spec_class(annotation: Any) -> type[Spec] | None:
     return None
 
 
-def _help_for_key(key: str, spec_class: type[Spec]) -> str:
+def _help_for_key(key: str, node: Node, spec_class: type[Spec], hint: Hint) -> str:
     known = keys_of(spec_class)
-    holder = None if same_meaning(key, known) else _help_for_key_inside(key, spec_class)
-    return holder or did_you_mean(key, known) or "remove it: it has no fields"
+    if not same_meaning(key, known):
+        inside = path_inside(key, spec_class)
+        if inside is not None:
+            return f"write `{inside[1]}` inside of `{inside[0]}`"
+        special = slips.help_for_key(key) or hint(key, node)
+        if special is not None:
+            return special
+    return did_you_mean(key, known) or "remove it: it has no fields"
 
 
-def _help_for_key_inside(key: str, spec_class: type[Spec]) -> str | None:
-    """What to do with a key that stands one level too high: `lr` belongs inside of `optimizer`."""
+def path_inside(key: str, spec_class: type[Spec]) -> tuple[str, str] | None:
+    """Where a key belongs that stands one level too high: `lr` to `optimizer`."""
     for name, info in spec_class.model_fields.items():
         choices = [marker.table().values() for marker in info.metadata if isinstance(marker, Choice)]
         own = _spec_class(info.annotation)
@@ -248,7 +275,7 @@ def _help_for_key_inside(key: str, spec_class: type[Spec]) -> str | None:
             continue
         inner = same_meaning(key, {inner for part in parts for inner in keys_of(part)})
         if inner is not None:
-            return f"write `{inner}` inside of `{key_of(name, info)}`"
+            return key_of(name, info), inner
     return None
 
 
@@ -269,7 +296,8 @@ def _report_invalid(
         place = _place(mapping, details) if key else _named_place(mapping, details)
         subject = f"`{key}`" if key else f"`{title}`"
         code, message = _worded(details, subject)
-        report.error(code, message, place, help=_word_meant(details) or _field_help(spec_class, key))
+        help = _word_meant(details) or slips.help_for_value(details["input"], place) or _field_help(spec_class, key)
+        report.error(code, message, place, help=help)
 
 
 def _word_meant(details: ErrorDetails) -> str | None:

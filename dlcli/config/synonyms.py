@@ -6,22 +6,29 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+_BATCH_NORMS: Final = ("batch_norm2d", "batch_norm1d", "batch_norm3d")
+_CONVOLUTIONS: Final = ("conv2d", "conv1d", "conv3d")
+_MAX_POOLS: Final = ("max_pool2d", "max_pool1d", "max_pool3d")
+_AVG_POOLS: Final = ("avg_pool2d", "avg_pool1d", "avg_pool3d")
+
 SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
     # layers
     "averagepooling1d": ("avg_pool1d",),
     "averagepooling2d": ("avg_pool2d",),
     "averagepooling3d": ("avg_pool3d",),
-    "batchnorm": ("batch_norm2d",),
-    "batchnormalization": ("batch_norm2d",),
-    "bn": ("batch_norm2d",),
+    "batchnorm": _BATCH_NORMS,
+    "batchnormalization": _BATCH_NORMS,
+    "bn": _BATCH_NORMS,
     "concatenate": ("concat",),
-    "conv": ("conv2d",),
+    "conv": _CONVOLUTIONS,
     "conv1dtranspose": ("conv_transpose1d",),
     "conv2dtranspose": ("conv_transpose2d",),
-    "convolution": ("conv2d",),
+    "convolution": _CONVOLUTIONS,
     "convolution1d": ("conv1d",),
     "convolution2d": ("conv2d",),
     "convolution3d": ("conv3d",),
+    "convtranspose": ("conv_transpose2d", "conv_transpose1d"),
+    "deconv": ("conv_transpose2d", "conv_transpose1d"),
     "deconv2d": ("conv_transpose2d",),
     "dense": ("linear",),
     "fc": ("linear",),
@@ -34,13 +41,17 @@ SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
     "globalmaxpooling": ("global_max_pool",),
     "globalmaxpooling1d": ("global_max_pool",),
     "globalmaxpooling2d": ("global_max_pool",),
-    "maxpool": ("max_pool2d",),
-    "maxpooling": ("max_pool2d",),
+    "maxpool": _MAX_POOLS,
+    "maxpooling": _MAX_POOLS,
     "maxpooling1d": ("max_pool1d",),
     "maxpooling2d": ("max_pool2d",),
     "maxpooling3d": ("max_pool3d",),
-    "avgpool": ("avg_pool2d",),
+    "avgpool": _AVG_POOLS,
+    "averagepooling": _AVG_POOLS,
+    "adaptiveavgpool": ("adaptive_avg_pool2d", "adaptive_avg_pool1d", "adaptive_avg_pool3d"),
+    "adaptivemaxpool": ("adaptive_max_pool2d", "adaptive_max_pool1d", "adaptive_max_pool3d"),
     "simplernn": ("rnn",),
+    "spatialdropout": ("dropout2d", "dropout1d"),
     "spatialdropout1d": ("dropout1d",),
     "spatialdropout2d": ("dropout2d",),
     "swish": ("silu",),
@@ -67,7 +78,6 @@ SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
     "rate": ("p",),
     "prob": ("p",),
     "probability": ("p",),
-    "returnsequences": ("return",),
     "usebias": ("bias",),
     "inputs": ("from",),
     "input": ("from",),
@@ -134,6 +144,8 @@ SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
     "root": ("path",),
     "dir": ("path",),
     "validation": ("valid",),
+    "validationsplit": ("valid",),
+    "valsplit": ("valid",),
     "normalise": ("normalize",),
     "normalization": ("normalize",),
     "standardize": ("normalize",),

@@ -1,7 +1,5 @@
 """What `train:` may say."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Any, ClassVar, Self
 

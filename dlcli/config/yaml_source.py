@@ -7,13 +7,14 @@ text can exhaust memory or the interpreter's stack.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import yaml
 
-from dlcli.config.diagnostics import Diagnostic, Place, Report, Source
+from dlcli.config.diagnostics import Place, Report, Source
 from dlcli.config.tree import Entry, Mapping, Node, Scalar, Sequence, Value
+from dlcli.config.yaml_mistakes import syntax_diagnostic
 
 MAX_CHARACTERS: Final = 1_000_000
 MAX_DEPTH: Final = 64
@@ -47,7 +48,7 @@ def parse(source: Source, report: Report) -> Node | None:
             if not builder.take(event):
                 return None
     except yaml.MarkedYAMLError as error:
-        report.diagnostics.append(_syntax_diagnostic(source, error))
+        report.diagnostics.append(syntax_diagnostic(source, error))
         return None
     except yaml.reader.ReaderError as error:
         character = error.character if isinstance(error.character, str) else chr(error.character)
@@ -66,39 +67,6 @@ def _report_character(source: Source, position: int, report: Report) -> None:
     place = Place(source, before.count("\n") + 1, position - before.rfind("\n"))
     message = f"the character {source.text[position]!a} is not allowed in YAML"
     report.error("syntax", message, place, help="a config is a text in UTF-8")
-
-
-def _syntax_diagnostic(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic:
-    place = _marked(source, error.problem_mark or error.context_mark)
-    text = source.lines[place.line - 1]
-    message = str(error.problem or error.context or "not YAML")
-    if "\t" in text[: place.column + 1]:
-        return Diagnostic("syntax", "a tab can't indent YAML", place, "indent with spaces")
-    if text[: place.column].endswith("${"):
-        place = replace(place, column=place.column - 1, length=2)
-        return Diagnostic("syntax", "`${` inside of braces or brackets", place, 'put quotes around it: "${...}"')
-    if "mapping values are not allowed" in message:
-        help = "quote a text that contains `: `, and check the indentation"
-        return Diagnostic("syntax", "a `:` where none can stand", place, help)
-    opened = _marked(source, error.context_mark)
-    opening = source.lines[opened.line - 1][opened.column - 1 : opened.column]
-    if opening in _CLOSED_BY and (opened.line < place.line or "end of stream" in message):
-        stopped = (("reading stopped here", place),)
-        return Diagnostic("syntax", f"the `{opening}` has no `{_CLOSED_BY[opening]}`", opened, "close it", stopped)
-    if "did not find expected" in message and error.context:
-        message = f"{message} {error.context}"
-    return Diagnostic("syntax", message, place)
-
-
-_CLOSED_BY: Final = {"[": "]", "{": "}", '"': '"', "'": "'"}
-
-
-def _marked(source: Source, mark: yaml.Mark | None) -> Place:
-    """Where the parser's mark stands; the end of the text where its last line ends."""
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    if line > len(source.lines):
-        line, column = len(source.lines), len(source.lines[-1]) + 1
-    return Place(source, line, column)
 
 
 @dataclass

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dlcli.config import losses as specs
+from dlcli.errors import UsageError
 
 
 class Loss(ABC):
@@ -77,10 +78,14 @@ class OwnLoss(Loss):
     """A loss that a plug-in computes."""
 
     def __init__(self, spec: specs.OwnLoss) -> None:
+        self._kind = spec.kind
         self._compute = spec.build()
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        loss: Tensor = self._compute(outputs, targets)
+        loss = self._compute(outputs, targets)
+        if not isinstance(loss, Tensor) or loss.ndim:
+            found = f"a tensor of sizes {list(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+            raise UsageError(f"the loss `{self._kind}` gives {found}", help="give the mean over the batch: a tensor of no axes")
         return loss
 
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
 import re
+import subprocess
+import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -175,3 +180,19 @@ def test_noise_is_reported_up_to_a_limit(cli: Cli, tmp_path: Path) -> None:
     diagnostics = cli("validate", "noise.yaml", "--json").json["diagnostics"]
     assert len(diagnostics) == 101
     assert json.dumps(diagnostics[-1]).count("more than 100 mistakes") == 1
+
+
+def test_an_excerpt_fits_the_terminal(tmp_path: Path) -> None:
+    """On a narrow terminal no line wraps, so that the carets stand under the mistake."""
+    config = tmp_path / "wide.yaml"
+    config.write_text(f"data: digits\nmodel: {{layers: [flatten, {'relu, ' * 30}rleu, {'tanh, ' * 30}linear: 10]}}\n")
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 60))
+    command = [sys.executable, "-c", "from dlcli.cli.main import main; main()", "validate", config.name]
+    subprocess.run(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=theirs, check=False, timeout=60)
+    shown = os.read(ours, 10_000).decode().splitlines()
+    os.close(theirs)
+    os.close(ours)
+    excerpt, carets = shown[2:4]
+    assert max(len(excerpt), len(carets)) <= 60
+    assert excerpt[carets.index("^") :].startswith("rleu")

@@ -1,7 +1,5 @@
 """Activations: one value in, one value out (softmax: over one axis)."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from dlcli.config.layers.base import ElementwiseSpec, resolved_axis

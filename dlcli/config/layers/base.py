@@ -1,7 +1,5 @@
 """What all layers have in common."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from typing import Annotated, Any, ClassVar
 

@@ -1,7 +1,5 @@
 """Convolutions. In torch's words and torch's order of axes; `conv1d` slides over the steps of a sequence."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import prod
 from typing import ClassVar, Literal

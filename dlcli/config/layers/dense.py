@@ -1,7 +1,5 @@
 """Layers that map vectors: `linear`, and `embedding` from tokens to vectors."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from dlcli.config.initialisation import WithInit

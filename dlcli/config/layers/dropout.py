@@ -1,7 +1,5 @@
 """Dropout (Srivastava et al., 2014): values, or whole channels, set to 0 in training and the rest scaled by 1 / (1 - p)."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from dlcli.config.layers.base import ElementwiseSpec

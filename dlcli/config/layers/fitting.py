@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import Final
 
+from dlcli.config.layers import LAYERS
 from dlcli.config.layers.base import LayerSpec
 from dlcli.config.layers.nesting import Sequential, TimeDistributed
 from dlcli.config.shapes import Image, Sequence, Shape, ShapeError, Time, Vector, Volume, holds_tokens, num_values
@@ -56,15 +57,31 @@ def _mend(spec: LayerSpec, shape: Shape) -> str | None:
         return "put `- embedding: 64` before it"
     if isinstance(shape, Sequence) and isinstance(shape.item, Image) and {"image", "vector"} & set(spec.accepts):
         return "put it, and what belongs to it, inside `- time_distributed: [...]`"
+    other = _for_other_axes(spec, shape)
+    if other is not None and spec.accepts == ("series",) and isinstance(shape, Image):
+        return f"use `{other}`, or {_ROWS}"
+    if other is not None:
+        return f"use `{other}`"
     if "vector" in spec.accepts and all(isinstance(size, int) for size in shape.sizes):
         return f"put `- flatten` before it: it gives {num_values(shape)} features"
     if "series" in spec.accepts and isinstance(shape, Image):
-        return "`data: {view: rows}` reads an image as a sequence of rows"
+        return _ROWS
     if "series" in spec.accepts and isinstance(shape, Vector):
         return "does a recurrent layer above it need `return: sequence`?"
     if "image" in spec.accepts and isinstance(shape, Vector | Volume):
         return f"put `- reshape: [C, H, W]` before it, three sizes that multiply to {num_values(shape)}"
     return None
+
+
+_ROWS: Final = "read each picture as a sequence of its rows: `data: {name: NAME, view: rows}`"
+
+
+def _for_other_axes(spec: LayerSpec, shape: Shape) -> str | None:
+    """The same layer over as many axes as the input has: `conv1d` of `conv2d` for a sequence."""
+    if not spec.kind.endswith(("1d", "2d", "3d")):
+        return None
+    others = (f"{spec.kind[:-2]}{axes}d" for axes in (1, 2, 3))
+    return next((kind for kind in others if kind in LAYERS and shape.layout in LAYERS[kind].accepts), None)
 
 
 def check_size(spec: LayerSpec, shape: Shape) -> None:

@@ -1,7 +1,5 @@
 """Layers that read several others."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Entries that hold other layers, or stand for one."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar
 
 from dlcli.config.layers.base import LayerSpec

@@ -1,7 +1,5 @@
 """Normalisations."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from dlcli.config.layers.base import ElementwiseSpec

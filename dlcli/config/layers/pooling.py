@@ -1,7 +1,5 @@
 """Pools: one value out of each window, or out of the whole plane."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from dlcli.config.layers.base import LayerSpec

@@ -1,7 +1,5 @@
 """Recurrent layers over the steps of a sequence."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -13,6 +11,8 @@ from dlcli.config.values import FiniteFloat, Fraction, PositiveInt
 
 
 class Recurrent(WithInit, LayerSpec):
+    """A layer that reads the steps of a sequence in their order."""
+
     main: ClassVar[str] = "hidden_size"
     accepts: ClassVar[tuple[str, ...]] = ("series",)
     gates: ClassVar[int]

@@ -1,7 +1,5 @@
 """Layers that move values and change none. Axes are counted as in torch: 0 is the batch."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import ClassVar, Literal
 

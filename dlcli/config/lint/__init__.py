@@ -40,6 +40,10 @@ RULES: Final = {
 """Every rule by its code."""
 
 
+MAX_WARNINGS: Final = 100
+"""Of one config; a generated file has thousands, and nobody reads them."""
+
+
 def lint(graph: Graph, facts: DataFacts, train: TrainSpec, composed: Mapping) -> list[Diagnostic]:
     """The warnings for a config whose shapes are known.
 
@@ -50,14 +54,23 @@ def lint(graph: Graph, facts: DataFacts, train: TrainSpec, composed: Mapping) ->
         composed: the config before `${...}` is replaced.
 
     Returns:
-        Each mistake once for its place, in the order of the text, but for those that a comment in their line ignores.
+        Each mistake once for its place, in the order of the text, but for those that a comment in their line ignores; of
+        more than MAX_WARNINGS the rest is counted in one more.
     """
     subject = Subject(graph, facts, train, composed, frozenset(RULES))
     found: dict[tuple[str, Place], Diagnostic] = {}
     for rule in RULES.values():
         for warning in _warnings(rule, subject):
             found.setdefault((warning.code, warning.place), warning)
-    return in_order(warning for warning in found.values() if not is_ignored(warning))
+    warnings = in_order(warning for warning in found.values() if not is_ignored(warning))
+    if len(warnings) <= MAX_WARNINGS:
+        return warnings
+    rest = warnings[MAX_WARNINGS:]
+    return [*warnings[:MAX_WARNINGS], Diagnostic("limit", _how_many_more(len(rest)), rest[0].place, severity="warning")]
+
+
+def _how_many_more(count: int) -> str:
+    return f"{count:,} more warning{'s' if count > 1 else ''} from here on"
 
 
 def _warnings(rule: Rule, subject: Subject) -> Iterator[Diagnostic]:

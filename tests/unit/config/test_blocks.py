@@ -262,7 +262,10 @@ def test_a_parameter_of_a_block_without_any_is_told_where_to_add_it() -> None:
 
 def test_a_join_of_unequal_channels_names_the_convolution_that_makes_them_equal() -> None:
     """Followed literally, it does."""
-    text = HEAD + "    - conv2d: {out_channels: 4, kernel_size: 1, name: a}\n    - conv2d: {out_channels: 8, kernel_size: 1, name: b}\n"
+    text = (
+        HEAD
+        + "    - conv2d: {out_channels: 4, kernel_size: 1, name: a}\n    - conv2d: {out_channels: 8, kernel_size: 1, name: b}\n"
+    )
     (found,) = mistakes(text + "    - add: [a, b]\n    - global_avg_pool\n    - linear: 10\n")
     assert found.help == "a `conv2d: {out_channels: 4, kernel_size: 1, from: b}` makes the channels equal"
     mended = "    - conv2d: {out_channels: 4, kernel_size: 1, from: b, name: c}\n    - add: [a, c]\n    - global_avg_pool\n    - linear: 10\n"

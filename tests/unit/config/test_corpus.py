@@ -95,7 +95,8 @@ def test_misspelt_words_lead_to_the_right_ones() -> None:
 
 def _suggests(found: Diagnostic, word: str) -> bool:
     """Whether the help names this word and does not only list it among all that are known."""
-    return f"`{word}`" in (found.help or "") and not (found.help or "").startswith("known:")
+    quoted = f"`{word}`" if word.isidentifier() else word
+    return quoted in (found.help or "") and not (found.help or "").startswith("known:")
 
 
 def test_the_other_helps_say_what_mends_it() -> None:

@@ -92,6 +92,20 @@ def test_the_caret_stands_under_the_mistake(text: str, column: int, length: int,
     assert len(shown) <= 160
 
 
+@pytest.mark.parametrize("width", [30, 60, 80, 160])
+@pytest.mark.parametrize("column", [1, 40, 300, 596])
+def test_no_line_is_wider_than_the_terminal(width: int, column: int) -> None:
+    """The excerpt and its carets fit, so that they stand under each other; what is cut off is marked."""
+    text = "".join(f"{number:03}" for number in range(200))
+    lines = Diagnostic("code", "m", Place(Source("a.yaml", text), 1, column, 5)).render(width).splitlines()
+    shown, carets = lines[2].split(" | ", 1)[1], lines[3].split(" | ", 1)[1]
+    assert len(lines[2]) <= width
+    assert len(lines[3]) <= width
+    assert shown[carets.index("^") : carets.index("^") + 5] == text[column - 1 : column + 4]
+    assert shown.startswith("…") == (not text.startswith(shown[:3]))
+    assert shown.endswith("…") == (not text.endswith(shown[-3:]))
+
+
 def test_nothing_in_a_line_can_steer_the_terminal() -> None:
     """A config from a stranger may hold escape sequences: they are not printed."""
     shown, marked = _caret("a: \x1b[31mred\x1b[0m\x07 \u202evalue", 4)
@@ -148,6 +162,16 @@ def test_mistakes_are_shown_in_the_order_of_the_text() -> None:
 def test_misspelt_layers_are_recognised(word: str, meant: str) -> None:
     """Slips of the finger, torch's own spelling, and forgotten underscores."""
     assert did_you_mean(word, LAYERS) == f"did you mean `{meant}`?"
+
+
+def test_a_long_list_names_the_command_that_shows_it() -> None:
+    """Nobody reads sixty names in a line of help."""
+    names = [f"n{number:02}" for number in range(20)]
+    assert did_you_mean("xyz", names[:12], "dlcli list") == "known: " + ", ".join(f"`{name}`" for name in names[:12])
+    told = did_you_mean("xyz", names, "dlcli list")
+    assert told is not None
+    assert told.endswith("`n11`, ... (20 in all; `dlcli list` lists them)")
+    assert "n12" not in told
 
 
 def test_a_word_that_resembles_nothing_gets_the_list() -> None:

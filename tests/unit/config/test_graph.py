@@ -277,7 +277,7 @@ WRONG_INPUT = [
         "- lstm: 5",
         DIGIT,
         "`lstm` reads a sequence of vectors, and its input is an image (C=1, H=8, W=8)",
-        "`data: {view: rows}` reads an image as a sequence of rows",
+        "read each picture as a sequence of its rows: `data: {name: NAME, view: rows}`",
     ),
     (
         "- gru: 5",
@@ -301,7 +301,7 @@ WRONG_INPUT = [
         "- batch_norm1d",
         DIGIT,
         "`batch_norm1d` reads a vector or a sequence of vectors, and its input is an image (C=1, H=8, W=8)",
-        "put `- flatten` before it: it gives 64 features",
+        "use `batch_norm2d`",
     ),
     (
         "- embedding: 4",

@@ -97,9 +97,9 @@ def test_a_reference_takes_the_type_of_its_value(text: str, value: object) -> No
         ("${1 % (2 - 2)}", "expression", "divides by zero", None),
         ("${channels", "expression", "without its `}`", None),
         ("${a ${channels}", "expression", "without its `}`", None),
-        ("${}", "expression", "is not an expression", None),
-        ("${1 +}", "expression", "its end is not expected", None),
-        ("${(1 + 2}", "expression", "is not expected", None),
+        ("${}", "expression", "nothing stands inside", None),
+        ("${1 +}", "expression", "`1 +` ends too early", None),
+        ("${(1 + 2}", "expression", "ends too early", None),
         ("${1 2}", "expression", "2 is not expected", None),
         ("${2 ** 3}", "expression", "* is not expected", None),
         (

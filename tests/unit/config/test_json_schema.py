@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import pytest
 from hypothesis import given
@@ -21,11 +21,15 @@ from dlcli.config.experiment import SECTIONS
 from dlcli.config.field_pages import field_page
 from dlcli.config.json_schema import ConfigSpec, config_schema, schema_path
 from dlcli.config.layers import LAYERS
+from dlcli.config.layers.base import LayerSpec
 from dlcli.config.losses import LOSSES
+from dlcli.config.model import ModelSpec
+from dlcli.config.objectives import read_loss
 from dlcli.config.optimizers import OPTIMIZERS
 from dlcli.config.spec import Choice, Spec, key_of, keys_of, read, read_choice
-from dlcli.config.spec_fields import choice_of, is_raw, spec_of
+from dlcli.config.spec_fields import choice_of, holds_layers, is_raw, spec_of
 from dlcli.config.value_schema import in_words, value_schema
+from dlcli.config.values import PositiveInt
 from dlcli.errors import UsageError
 from tests.unit.config.configs import PROFILE, facts_of, parse
 
@@ -442,3 +446,52 @@ def test_a_misspelt_path_names_the_nearest(path: str, help: str | None) -> None:
 def test_types_in_words(annotation: Any, words: str) -> None:
     """What a type takes, as a person says it."""
     assert in_words(value_schema(annotation)) == words
+
+
+class Scaled(LayerSpec):
+    """A layer whose fields are called as others are that hold more."""
+
+    kind: ClassVar[str] = "scaled"
+
+    normalize: bool = False
+    """Whether to."""
+    loss: PositiveInt = 1
+    layers: PositiveInt = 2
+    vars: bool = True
+
+
+def test_a_fields_name_alone_does_not_say_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plug-in's layer may call its fields as it likes."""
+    monkeypatch.setitem(cast("dict[str, type[LayerSpec]]", LAYERS), "scaled", Scaled)
+    for key, words in (("normalize", "true or false"), ("loss", "a whole number (at least 1)"), ("vars", "true or false")):
+        page = field_page(f"scaled.{key}")
+        assert (page.type, page.choices) == (words, {})
+    assert field_page("scaled.layers").choices == {}
+    assert field_page("scaled.layers").type == "a whole number (at least 1)"
+    fields = config_schema()["definitions"]["layer.scaled"]["properties"]
+    assert (fields["normalize"]["type"], fields["layers"]["minimum"]) == (["boolean", "string"], 1)
+
+
+def test_layers_stand_where_their_marker_is() -> None:
+    """Not where any part of the tree is left unread."""
+    assert {spec.kind for spec in LAYERS.values() if holds_layers(spec)} == {"sequential", "time_distributed"}
+    assert holds_layers(ModelSpec)
+    assert not holds_layers(ConfigSpec)
+
+
+@pytest.mark.parametrize(
+    ("loss", "fits"),
+    [
+        ({"mse": "l1", "other": "mse"}, True),
+        ({"weight": "l1"}, True),
+        ({"mse": {}}, False),
+        ({"label_smoothing": 0.1}, True),
+        ({"digit": {"name": "mse", "weight": -1}}, False),
+    ],
+)
+def test_one_loss_or_one_for_each_output(loss: dict[str, Any], fits: bool) -> None:
+    """By the same rule as the reader: each key of several has a name or a mapping."""
+    assert VALIDATOR.is_valid({"data": "digits", "model": {"layers": ["relu"]}, "train": {"loss": loss}}) is fits
+    report = Report()
+    read_loss(parse(json.dumps(loss)), report)
+    assert (not report.diagnostics) is fits

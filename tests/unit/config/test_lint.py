@@ -107,6 +107,16 @@ def test_a_warning_says_what_to_do_and_stops_nothing(code: str) -> None:
     assert warning.render().startswith(f"warning[{code}]: ")
 
 
+def test_of_very_many_warnings_the_rest_is_counted(tmp_path: Path) -> None:
+    """A generated config fills no terminal: 100 warnings, and how many more there are."""
+    variables = "".join(f"  v{number}: 1\n" for number in range(130))
+    text = f"vars:\n{variables}data: digits\nmodel:\n  layers:\n    - flatten\n    {HEAD}"
+    found = _look(write(tmp_path / "config.yaml", text))
+    assert [warning.code for warning in found] == ["unused-variable"] * 100 + ["limit"]
+    assert (found[-1].message, found[-1].place.line) == ("30 more warnings from here on", 102)
+    assert {warning.severity for warning in found} == {"warning"}
+
+
 @pytest.mark.parametrize("comment", ["# dlcli: ignore[{}]", "# known  #dlcli:ignore[dead-branch, {}]"])
 @pytest.mark.parametrize("code", RULES)
 def test_a_comment_in_its_line_leaves_a_warning_out(lint: Lint, code: str, comment: str) -> None:

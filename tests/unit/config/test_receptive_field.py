@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import ClassVar, cast
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from dlcli.config.diagnostics import ConfigError, Report
 from dlcli.config.facts import INPUT
 from dlcli.config.graph import Graph
 from dlcli.config.graph_reader import Vocabulary, read_graph
+from dlcli.config.layers import LAYERS
+from dlcli.config.layers.base import LayerSpec, OwnLayer
 from dlcli.config.receptive_field import receptive_fields
 from dlcli.config.shapes import Image, Sequence, Shape, Vector, Volume
 from dlcli.models.network import build_network
@@ -212,3 +215,56 @@ def test_volumes_have_three_axes() -> None:
     """Depth, height and width."""
     text = "[{conv3d: {out_channels: 1, kernel_size: [1, 2, 3]}}, {max_pool3d: {kernel_size: 2, stride: 1}}]"
     assert _last(text, Volume(1, 9, 9, 9)) == (2, 3, 4)
+
+
+# Layers that are not built in.
+
+
+class Painter(OwnLayer):
+    """A vector as an image."""
+
+    kind: ClassVar[str] = "painter"
+
+    def output_shape(self, vector: Vector) -> Shape:
+        return Image(vector.features, 9, 9)
+
+    def build(self, *_: Shape) -> nn.Module:
+        return nn.Identity()
+
+
+class Tint(OwnLayer):
+    """An image coloured by a vector."""
+
+    kind: ClassVar[str] = "tint"
+    joins: ClassVar[bool] = True
+
+    def output_shape(self, image: Image, _: Vector) -> Shape:
+        return image
+
+    def build(self, *_: Shape) -> nn.Module:
+        return nn.Identity()
+
+
+@pytest.fixture
+def own_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vocabulary with two more layers."""
+    for spec in (Painter, Tint):
+        monkeypatch.setitem(cast("dict[str, type[LayerSpec]]", LAYERS), spec.kind, spec)
+
+
+@pytest.mark.usefixtures("own_layers")
+def test_a_plugins_layer_may_see_all_that_its_input_sees() -> None:
+    """Whatever it makes of the number of axes, and what stands on it."""
+    text = "[{conv1d: {out_channels: 2, kernel_size: 3}}, {global_avg_pool: {}}, painter, {conv2d: {out_channels: 1, kernel_size: 3}}]"
+    assert list(_fields(text, Sequence(9, Vector(2))).values()) == [(3,), (None,), (None,), (None,)]
+
+
+@pytest.mark.usefixtures("own_layers")
+def test_a_plugins_join_may_see_all_of_all_its_inputs() -> None:
+    """Which may have different numbers of axes; of each step where it stands inside of `time_distributed`."""
+    text = "[{conv2d: {out_channels: 1, kernel_size: 3, from: photo, name: edges}}, {tint: {from: [edges, facts]}}, {conv2d: {out_channels: 1, kernel_size: 3}}]"
+    graph = read_graph(parse(text), {"photo": Image(1, 9, 9), "facts": Vector(3)}, Vocabulary(Report()))
+    assert isinstance(graph, Graph)
+    fields = receptive_fields(graph)
+    assert fields["tint_1"] == list(fields.values())[-1] == {"photo": (None, None), "facts": ()}
+    assert _fields("[{time_distributed: [painter]}]", Sequence(4, Vector(2)))["time_distributed_1"] == (1,)

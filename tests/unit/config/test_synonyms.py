@@ -8,7 +8,7 @@ import pytest
 
 from dlcli.config.augmentation import AUGMENTATIONS
 from dlcli.config.data import SOURCES
-from dlcli.config.diagnostics import nearest
+from dlcli.config.diagnostics import nearest, same_meanings
 from dlcli.config.experiment import SECTIONS
 from dlcli.config.facts import FACT_NAMES
 from dlcli.config.layers import LAYERS
@@ -58,6 +58,13 @@ def test_a_synonym_counts_only_where_its_word_may_stand() -> None:
     assert nearest("units", keys_of(LAYERS["linear"])) == "out_features"
     assert nearest("units", keys_of(LAYERS["lstm"])) == "hidden_size"
     assert nearest("units", ["momentum"]) is None
+
+
+def test_a_word_for_several_layers_leads_to_all_of_them() -> None:
+    """Which is meant depends on what they read."""
+    assert set(same_meanings("BatchNormalization", LAYERS)) == {"batch_norm1d", "batch_norm2d", "batch_norm3d"}
+    assert set(same_meanings("Conv", LAYERS)) == {"conv1d", "conv2d", "conv3d"}
+    assert same_meanings("Conv2D", LAYERS) == ("conv2d",)
 
 
 def test_known_words_may_have_capitals() -> None:
