@@ -247,6 +247,8 @@ def _check_class(spec: type[Spec], family: _Family, origin: str) -> None:
         raise _refused(origin, f"the `kind` of {name} can't be {kind!r}", NAME_HELP)
     if kind in family.table:
         raise _refused(origin, f"there is a {family.what} `{kind}` already", f"give {name} another `kind`")
+    if issubclass(spec, Metric) and kind == "loss":
+        raise _refused(origin, f"{name} is called `loss`, as the loss is in logs", f"give {name} another `kind`")
     missing = sorted(getattr(spec, "__abstractmethods__", ()))
     if missing:
         raise _refused(origin, f"{name} has no `{missing[0]}`", f"every {family.base_name} has one: see docs/plugins.md")

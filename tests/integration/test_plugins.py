@@ -194,6 +194,11 @@ class Aimless(Loss):
         (CLASSES + "PLUGIN = Plugin(layers=(Mine(),))", "is among its `layers`"),
         (CLASSES + "PLUGIN = Plugin(layers=(Unbuilt,))", "Unbuilt has no `build`"),
         (CLASSES + "PLUGIN = Plugin(losses=(Aimless,))", "Aimless does not say what it judges"),
+        (
+            "from dlcli.plugins import *\nclass A(Metric):\n    kind = 'loss'\n    judges = 'classes'\n    def build(self): pass\n"
+            "PLUGIN = Plugin(metrics=(A,))\n",
+            "A is called `loss`, as the loss is in logs",
+        ),
     ],
 )
 def test_a_file_that_is_no_plugin_is_refused(example: Path, text: str | None, message: str) -> None:
