@@ -178,7 +178,7 @@ def plugin_errors() -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         failure = plugin_failure(error)
         if failure is None:
             raise
@@ -277,9 +277,9 @@ def _run(origin: str, load: Callable[[], object], module: str) -> object:
     """What the code of a plug-in's module gives."""
     try:
         return load()
-    except Exception as error:
+    except (Exception, SystemExit, GeneratorExit) as error:
         place = _place(error, {module.partition(".")[0]})
-        reason: Exception | str = error
+        reason: BaseException | str = error
         if isinstance(error, SyntaxError) and error.filename:
             place, reason = f"{error.filename}:{error.lineno}", error.msg
         raise _failure(origin, error, place, reason, help="mend it, or leave out --plugin") from error

@@ -129,6 +129,8 @@ def check_free(file: Path) -> None:
         UsageError: it can't.
     """
     help = "choose another with --output FILE"
+    if not str(file).strip():
+        raise UsageError(f"'{file}' is no name for a file", help=help)
     if file.is_dir():
         raise UsageError(f"{file} is a folder", help=help)
     if not file.absolute().parent.is_dir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -10,6 +11,7 @@ from collections.abc import Collection
 from typing import Any, TextIO
 
 from dlcli.config.diagnostics import MAX_WIDTH
+from dlcli.errors import ResourceError
 
 
 def is_interactive(stream: TextIO | None) -> bool:
@@ -47,8 +49,10 @@ def _print(text: str, stream: TextIO | None) -> None:
         return
     try:
         print(text, file=stream, flush=True)
-    except OSError:  # nobody reads it any more, or a full disk does
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or the interpreter would fail on it once more
+        if stream is sys.stdout and error.errno == errno.ENOSPC:  # else nobody reads it any more
+            raise ResourceError("the disk that stdout goes to is full", help="free some space, and repeat the command") from error
 
 
 def print_error(message: str, help: str | None) -> None:

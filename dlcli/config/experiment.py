@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dlcli.config import slips, tree
-from dlcli.config.data import SOURCES, DataSpec
+from dlcli.config.data import SOURCES, DataSpec, KnownImages
 from dlcli.config.diagnostics import ConfigError, Diagnostic, Place, Report, did_you_mean, in_order, same_meaning
 from dlcli.config.facts import FACT_NAMES, INPUT, DataFacts
 from dlcli.config.graph import Graph
@@ -19,6 +19,7 @@ from dlcli.config.limits import check_limits
 from dlcli.config.lint import lint
 from dlcli.config.misplaced import help_for_misplaced, help_for_option, source_of_path
 from dlcli.config.model import ModelSpec, read_layers, without_blocks
+from dlcli.config.normalisation import FixedNormalize
 from dlcli.config.shapes import Shape
 from dlcli.config.spec import Choice, dump, keys_of, near_enough, read, read_choice
 from dlcli.config.training import TrainSpec
@@ -103,6 +104,8 @@ def examine(composed: Mapping, facts_of: FactsOf) -> Examination:
         facts = facts_of(data) if data is not None else None
     except DataError as error:  # mistakes of the config come first, and all at once
         missing = error
+    if isinstance(data, KnownImages):
+        _check_normalize(data, composed, report)
     names = {**variables, **facts.names()} if facts else _WithUnknownFacts(variables)
     section = _section(composed, "train", names, report) or Mapping({}, composed.place)
     train = read(section, TrainSpec, "train", report, lambda key, node: help_for_misplaced(key, node, "train"))
@@ -116,6 +119,14 @@ def examine(composed: Mapping, facts_of: FactsOf) -> Examination:
         experiment = Experiment(data, facts, model, graph, full, tuple(warnings))
     place = tree.place_of(composed, ["data"])
     return Examination(tuple(in_order([*report.diagnostics, *warnings])), experiment, missing, place)
+
+
+def _check_normalize(data: KnownImages, composed: Mapping, report: Report) -> None:
+    """Whether given numbers are one for each channel; of other sources that shows once they are read."""
+    normalize, channels = data.normalize, data.picture.channels
+    if isinstance(normalize, FixedNormalize) and len(normalize.mean) != channels:
+        message = f"`mean` and `std` have {len(normalize.mean)} numbers, and the channels of `{data.kind}` are {channels}"
+        report.error("range", message, tree.place_of(composed, ["data", "normalize", "mean"]))
 
 
 def _model(composed: Mapping, facts: DataFacts | None, names: Names, report: Report) -> tuple[ModelSpec | None, Graph | None]:

@@ -69,6 +69,7 @@ def check_heads(graph: Graph, facts: DataFacts, train: TrainSpec, composed: Mapp
             _check_output(head, composed, report)
             _check_metrics(head, report)
     _check_weight(train, graph, composed, report)
+    _check_sum(full, composed, report)
     _check_monitor(full, composed, report)
     _check_batch_norm(graph, train, composed, report)
     return full
@@ -190,6 +191,13 @@ def _check_weight(train: TrainSpec, graph: Graph, composed: Mapping, report: Rep
         place = tree.place_of(composed, ["train", "loss", graph.outputs[0], "weight"])
         message = "the network has one output, and its loss a `weight`, which is a share among several"
         report.error("value", message, place, help="remove it, or name more outputs in `model.outputs`")
+
+
+def _check_sum(train: TrainSpec, composed: Mapping, report: Report) -> None:
+    """Nothing can be learnt where no output counts."""
+    if isinstance(train.loss, dict) and not any(objective.weight for objective in train.loss.values()):
+        place = tree.place_of(composed, ["train", "loss"])
+        report.error("value", "the losses of all outputs have a weight of 0", place, help="give one of them a `weight` above 0")
 
 
 def _check_monitor(train: TrainSpec, composed: Mapping, report: Report) -> None:

@@ -28,7 +28,7 @@ def apply(tree: Mapping, override: str, report: Report) -> Mapping:
     """
     path, equals, _ = override.partition("=")
     removes = path.startswith(REMOVE)
-    if removes and equals:
+    if removes and equals and path != REMOVE:
         help = f"write --set {path} to take it away, or --set {override.removeprefix(REMOVE)} to change it"
         raise UsageError(f"`--set {override}` takes a key away and gives it a value", help=help)
     steps = path.strip().removeprefix(REMOVE).split(".")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from dlcli.config.tree import describe_value
 
@@ -69,6 +69,12 @@ def as_bytes(value: Any) -> Any:
     return int(float(match[1]) * 1024 ** ("KMGT".index(match[2][0]) + 1))
 
 
+def _not_all_zero(weights: tuple[float, ...]) -> tuple[float, ...]:
+    if weights and not any(weights):
+        raise ValueError("at least one of them must be above 0")
+    return weights
+
+
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0, le=LARGEST_FLOAT, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, le=LARGEST_FLOAT, allow_inf_nan=False)]
@@ -78,7 +84,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 """A share, 1 excluded."""
 
 Floats = Annotated[tuple[FiniteFloat, ...], BeforeValidator(as_tuple)]
-Weights = Annotated[tuple[NonNegativeFloat, ...], BeforeValidator(as_tuple), Field(min_length=1)]
+Weights = Annotated[tuple[NonNegativeFloat, ...], BeforeValidator(as_tuple), AfterValidator(_not_all_zero), Field(min_length=1)]
 Ints = Annotated[tuple[int, ...], BeforeValidator(as_tuple)]
 
 Single = Annotated[tuple[int], _size(1, least=1)]

@@ -110,6 +110,7 @@ def test_stdout_gets_the_code_alone(cli: Cli, quick: Path) -> None:
         (["quick.yaml", "--output", "-", "--json"], ["both the code and --json want stdout"]),
         (["quick.yaml", "--to", "cobol"], ["cobol", "python"]),
         (["quick.yaml", "--output", "."], ["is a folder"]),
+        (["quick.yaml", "--output", " "], ["no name for a file"]),
         (["quick.yaml", "--output", "nowhere/model.py"], ["there is no folder nowhere", "mkdir"]),
         (["quick.yaml", "--output", "quick.yaml"], ["quick.yaml is there already"]),
         (["missing.yaml"], ["missing.yaml"]),

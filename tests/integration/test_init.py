@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -341,3 +342,11 @@ def test_a_folder_that_can_not_be_written_is_told(cli: Cli, monkeypatch: pytest.
     monkeypatch.setattr("dlcli.runtime.durable_files.write_and_sync", refuse)
     _assert_refused(cli("init"), "model.yaml", "dlcli init PATH.yaml", code=6)
     assert list(Path().iterdir()) == []
+
+
+def test_a_pipe_is_no_data(cli: Cli, tmp_path: Path) -> None:
+    """It would be waited for without end."""
+    os.mkfifo(tmp_path / "pipe.csv")
+    outcome = cli("init", "--from", "pipe.csv")
+    assert outcome.code == 2
+    assert "is no data that init knows" in outcome.err

@@ -184,6 +184,8 @@ class Aimless(Loss):
         ("x = 1\n", "has no `PLUGIN`"),
         ("\n1 / 0\n", "fails: ZeroDivisionError: division by zero"),
         ("def f(:\n", "fails: SyntaxError"),
+        ("import sys\nsys.exit(0)\n", "fails: SystemExit: 0"),
+        ("raise GeneratorExit\n", "fails: GeneratorExit"),
         ("\nimport no_such_module\n", "my_parts.py:2)"),
         ("\n\ndef f(:\n", "my_parts.py:3)"),
         (CLASSES + "Mine.kind = 'relu'\nPLUGIN = Plugin(layers=(Mine,))", "there is a layer `relu` already"),

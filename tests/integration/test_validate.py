@@ -196,3 +196,14 @@ def test_an_excerpt_fits_the_terminal(tmp_path: Path) -> None:
     excerpt, carets = shown[2:4]
     assert max(len(excerpt), len(carets)) <= 60
     assert excerpt[carets.index("^") :].startswith("rleu")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [("schema",), ("validate", "-", "--json")])
+def test_a_full_disk_behind_stdout_is_told(arguments: tuple[str, ...]) -> None:
+    """Whoever writes the output to a file must not take half of it for the whole: exit code 6."""
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "dlcli", *arguments]
+        done = subprocess.run(command, input="data: digits\n", stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 6
+    assert "error: the disk that stdout goes to is full" in done.stderr

@@ -48,7 +48,7 @@ def _at(path: Path) -> Survey:
     if path.is_dir():
         return _folder(path)
     read = _BY_SUFFIX.get(path.suffix.lower())
-    if read is None:
+    if read is None or not path.is_file():
         raise UsageError(f"{path} is no data that init knows", help=_SUPPORTED)
     return read(path)
 

@@ -137,7 +137,9 @@ def _check_rows(path: Path, arrays: Mapping[str, Header]) -> None:
     """Of one split: numbers, and as many rows in each."""
     for name, header in arrays.items():
         if not header.shape or 0 in header.shape:
-            raise DataError(f"{name} in {path} has no samples: its shape is {list(header.shape)}", help="write at least one")
+            raise DataError(
+                f"{name} in {path} holds no numbers: its shape is {list(header.shape)}", help="write no axis of size 0"
+            )
         if header.dtype.kind not in "biuf":
             raise DataError(f"{name} in {path} holds {header.dtype}, expected numbers", help="write integers or floats")
     (first, expected), *others = ((name, header.shape[0]) for name, header in arrays.items())

@@ -400,3 +400,10 @@ def test_a_key_can_not_be_taken_away_and_given_a_value() -> None:
     with pytest.raises(UsageError) as caught:
         _composed({"train": {"epochs": 1}}, "~train.epochs=5")
     assert caught.value.help == "write --set ~train.epochs to take it away, or --set train.epochs=5 to change it"
+
+
+def test_a_path_of_nothing_is_no_override() -> None:
+    """With or without a value."""
+    for override in ("~", "~=", "="):
+        with pytest.raises(UsageError, match="is not of the form"):
+            _composed({"train": {"epochs": 1}}, override)

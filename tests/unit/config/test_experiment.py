@@ -393,3 +393,11 @@ values = st.recursive(
 def test_yaml_that_is_written_reads_back(value: object) -> None:
     """Any plain values, texts that look like numbers among them, survive writing and reading."""
     assert tree.plain(parse(as_yaml({"key": value}))) == {"key": value}
+
+
+def test_given_means_are_one_for_each_channel() -> None:
+    """Of a public data set that is known before it is read."""
+    text = "data: {name: mnist, normalize: {name: fixed, mean: [0, 1], std: [1, 1]}}\nmodel: {layers: [flatten, linear: 10]}\n"
+    (found,) = mistakes(text)
+    assert places([found]) == [(1, 52, "range")]
+    assert found.message == "`mean` and `std` have 2 numbers, and the channels of `mnist` are 1"

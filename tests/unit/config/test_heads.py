@@ -173,3 +173,15 @@ def test_steps_count_for_batch_norm_in_a_batch_of_one() -> None:
     load(text, facts=DataFacts.of(Sequence(20, Vector(3)), num_classes=4))
     load(text, facts=DataFacts.of(Sequence(Time(), Vector(3)), num_classes=4))
     assert places(mistakes(text, facts=DataFacts.of(Sequence(1, Vector(3)), num_classes=4))) == [(3, 21, "range")]
+
+
+@pytest.mark.parametrize(
+    ("train", "place"),
+    [
+        ("loss: {digit: {name: cross_entropy, weight: 0}, size: {name: mse, weight: 0}}", (8, 15, "value")),
+        ("loss: {digit: {name: cross_entropy, class_weights: [0, 0, 0, 0]}, size: mse}", (8, 60, "value")),
+    ],
+)
+def test_weights_that_leave_nothing_to_learn_are_refused(train: str, place: tuple[int, int, str]) -> None:
+    """Of all outputs, or of all classes: the loss would be 0, or 0 divided by 0."""
+    assert places(mistakes(TWO_HEADS + f"train: {{{train}}}\n", facts=TWO)) == [place]
