@@ -13,7 +13,7 @@ import sys
 import traceback
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.metadata import entry_points
@@ -276,7 +276,8 @@ def _plugin_of(file: Path) -> object:
 def _run(origin: str, load: Callable[[], object], module: str) -> object:
     """What the code of a plug-in's module gives."""
     try:
-        return load()
+        with redirect_stdout(sys.stderr):  # stdout is for the command's own result
+            return load()
     except (Exception, SystemExit, GeneratorExit) as error:
         place = _place(error, {module.partition(".")[0]})
         reason: BaseException | str = error

@@ -58,7 +58,7 @@ def read_record(folder: RunFolder) -> dict[str, Any]:
         CheckpointError: it can't be read, or is not what a training writes.
     """
     record = folder.read_record()
-    expected = {"data": dict, "overrides": list, "resumed": list}
+    expected = {"data": dict, "overrides": list, "resumed": list, "plugins": list}
     for key, kind in expected.items():
         if not isinstance(record.get(key), kind):
             help = "restore it from a copy: runs can't be used without what it says of their data"
@@ -70,7 +70,7 @@ def read_record(folder: RunFolder) -> dict[str, Any]:
 def _check_plugins(folder: RunFolder, record: dict[str, Any]) -> None:
     """A run names its plug-ins; only a person loads them."""
     there = {Path(origin).name for origin in installed()}
-    for origin in record.get("plugins", []):
+    for origin in record["plugins"]:
         name = Path(str(origin)).name
         if name not in there:
             raise UsageError(f"{folder.path} was trained with the plug-in {name}", help=f"give it: --plugin {origin}")

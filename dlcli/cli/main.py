@@ -66,8 +66,13 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
+_received: list[int] = []
+"""Signals that came while no training watched for them."""
+
+
 def _interrupt(number: int, _: FrameType | None) -> None:
     """What a signal does while no training watches for it."""
+    _received.append(number)
     raise Interrupted(number)
 
 
@@ -87,7 +92,7 @@ def run(arguments: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt, Interrupted) as error:
         if debug:
             traceback.print_exception(error)
-        message, help, exit_code = _told(error, arguments)
+        message, help, exit_code = _told(_interrupted() or error, arguments)
         diagnostics = error.diagnostics if isinstance(error, ConfigError) else ()
         if diagnostics:
             print_progress("\n\n".join(diagnostic.render(terminal_width()) for diagnostic in diagnostics))
@@ -99,7 +104,16 @@ def run(arguments: Sequence[str]) -> int:
             listed = [diagnostic.as_json() for diagnostic in diagnostics]
             print_json({"error": message, "help": help, "exit_code": exit_code, "diagnostics": listed})
         return exit_code
+    lost = _interrupted()
+    if lost is not None:
+        print_error("interrupted", None)
+        return lost.exit_code
     return code if isinstance(code, int) else EXIT_OK
+
+
+def _interrupted() -> Interrupted | None:
+    """The signal that came, also where an import of compiled code lost the exception or made another error of it."""
+    return Interrupted(_received[0]) if _received else None
 
 
 def _told(error: BaseException, arguments: Sequence[str]) -> tuple[str, str | None, int]:

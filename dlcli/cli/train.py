@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 
 from dlcli.cli.console import duration, print_json, print_result
 from dlcli.cli.options import DataDir, Device, Json, Plugins, RunsDir, Set
+from dlcli.errors import ResourceError
 
 if TYPE_CHECKING:
     from dlcli.app.runs import Run
@@ -63,10 +65,11 @@ def train_command(
                 observers=(display,),
             )
         )
-    if json:
-        print_json(run.summary())
-    else:
-        print_result("\n".join(_lines(run)))
+    with suppress(ResourceError):  # a full disk behind stdout changes nothing of the run, which is in its folder
+        if json:
+            print_json(run.summary())
+        else:
+            print_result("\n".join(_lines(run)))
     return run.exit_code
 
 

@@ -75,6 +75,15 @@ def test_summary_counts_what_the_meta_device_shows(example: Path) -> None:
     assert (layer["output_shape"], layer["parameters"], layer["flops"]) == ([16, 6, 6], 280, 2 * 2 * 16 * 8)
 
 
+def test_what_a_plugin_prints_does_not_spoil_the_result(example: Path) -> None:
+    """Under `--json` stdout is one object."""
+    text = (example / "my_parts.py").read_text(encoding="utf-8")
+    (example / "my_parts.py").write_text("print('hello')\n" + text, encoding="utf-8")
+    done = _dlcli(example, "validate", "my.yaml", "--plugin", "my_parts.py", "--json")
+    assert json.loads(done.stdout)["valid"]
+    assert "hello" in done.stderr
+
+
 def test_a_shape_that_the_module_refuses_is_a_mistake_at_its_line(example: Path) -> None:
     """The module's own error, not a traceback."""
     text = (example / "my_parts.py").read_text(encoding="utf-8")

@@ -8,11 +8,15 @@ from pydantic import BeforeValidator, Field
 from dlcli.config.layers.windows import Window
 from dlcli.config.shapes import Shape, ShapeError, channels_of, holds_tokens
 from dlcli.config.spec import Spec
+from dlcli.config.tree import describe_value
 from dlcli.config.values import NAME, PositiveInt
 
 
 def _names(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, list | tuple):
+        raise ValueError(f"expected the name of a layer, or a list of names, found {describe_value(value)}")
+    return tuple(names)
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names, json_schema_input_type=str | tuple[str, ...]), Field(min_length=1)]

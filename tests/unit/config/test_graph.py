@@ -161,7 +161,7 @@ ONE_MISTAKE = [
     ("- relu: {from: []}", (1, 16, "range"), "`from` must have at least 1 entry, not 0", None),
     ("- relu\n- add: relu_1", (2, 8, "range"), "`from` must have at least 2 entries, not 1", "The names of at least two layers."),
     ("- add", (1, 3, "missing-key"), "`add` needs `from`", "The names of at least two layers."),
-    ("- relu: {from: 3}", (1, 16, "type"), "`from` must be a list, not the number 3", None),
+    ("- relu: {from: 3}", (1, 16, "value"), "`from`: expected the name of a layer, or a list of names, found the number 3", None),
     ("- relu: {from: [3]}", (1, 17, "type"), "`from` must be a text, not the number 3", None),
     ("- relu: {name: x}\n- tanh: {name: x}", (2, 16, "name"), "two layers are called `x`", None),
     ("- relu: {name: input}", (1, 16, "name"), "a layer can't be called `input`", "choose another, for example `input_layer`"),
