@@ -98,7 +98,7 @@ def open_dataset(
     Args:
         spec: the config's `data`.
         directories: where to look and where downloads go.
-        on_notice: takes the line that says that a fallback steps in.
+        on_notice: takes a line that says that a fallback steps in, or what the source remarks on.
         downloads: whether data that is not on disk may be fetched.
 
     Raises:
@@ -117,6 +117,8 @@ def open_dataset(
             notices.append(notice)
             on_notice(notice)
             spec = spec.fallback
+    for notice in raw.notices:
+        on_notice(notice)
     facts = SOURCES[type(spec)].facts(spec, directories)
     train, valid, test = _splits(spec, raw, facts)
     used = _settled(spec, raw, train)

@@ -15,6 +15,9 @@ from dlcli.data.raw import Array
 FORMATS: Final = ("PNG", "JPEG", "BMP", "WEBP")
 """The decoders that are let near a file, whatever its name says."""
 
+_BEGINNINGS: Final = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"RIFF")
+"""Of a file in each of these formats."""
+
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 _GREY_MODES: Final = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N")
@@ -32,6 +35,12 @@ _TURNS: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 """What brings a picture upright, by its EXIF orientation; 1 is upright."""
+
+
+def begins_as_picture(path: Path) -> bool:
+    """Whether a file's first bytes are those of a picture; one that is cut off still has them."""
+    with path.open("rb") as file:
+        return file.read(4).startswith(_BEGINNINGS)
 
 
 def is_grey(path: Path) -> bool:

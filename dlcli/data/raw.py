@@ -64,6 +64,7 @@ class RawData:
         test: the source's own test samples.
         class_names: what each class is called, where anything is known but its number.
         origin: where the samples came from: a path, or "inside the package".
+        notices: what a person should know before a training, a line each.
     """
 
     train: RawSplit
@@ -71,3 +72,4 @@ class RawData:
     test: RawSplit | None
     class_names: tuple[str, ...] | None
     origin: str
+    notices: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from typing import Final
 from dlcli.app.survey.found import Field, Survey, counted, facts_of, few_fields, listed
 from dlcli.config.data import ImageFolder
 from dlcli.data import pictures
-from dlcli.errors import DataError
+from dlcli.data.sources.image_folder import unreadable
 
 _MEASURED_PICTURES: Final = 100
 _LARGEST_SIDE: Final = 128
@@ -56,8 +56,7 @@ def _sizes(files: list[Path]) -> list[tuple[int, int]]:
         try:
             sizes.append(pictures.size_of(file))
         except Exception as error:  # Pillow raises whatever a decoder raises
-            reason = " ".join(str(error).split())
-            raise DataError(f"{file} can't be read as a picture: {reason}", help="replace it, or remove it") from error
+            raise unreadable([(file, error)]) from error
     return sizes
 
 

@@ -10,6 +10,7 @@ from dlcli.config.data import Digits, KnownImages
 from dlcli.data.catalogue import SOURCES
 from dlcli.data.directories import Directories, search_directories
 from dlcli.data.raw import DataUnavailableError
+from dlcli.data.sources.mnist import plain_name
 from dlcli.errors import DataError
 
 _KNOWN: Final = tuple(spec for spec in SOURCES if issubclass(spec, KnownImages) and spec is not Digits)
@@ -37,13 +38,9 @@ def _places(path: Path) -> list[tuple[type[KnownImages], Path]]:
 
     The files of the MNIST family have the same names, so the folder's own name decides where it says anything.
     """
-    named = {_plain(spec.kind): spec for spec in _KNOWN}
-    if path.name == "raw" and (spec := named.get(_plain(path.parent.name))):
+    named = {plain_name(spec.kind): spec for spec in _KNOWN}
+    if path.name == "raw" and (spec := named.get(plain_name(path.parent.name))):
         return [(spec, path.parent.parent)]
-    if spec := named.get(_plain(path.name)):
+    if spec := named.get(plain_name(path.name)):
         return [(spec, path), (spec, path.parent)]
     return [(spec, path) for spec in _KNOWN]
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("_", "").replace("-", "")

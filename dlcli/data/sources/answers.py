@@ -72,6 +72,24 @@ def check_finite(values: Array, name: str, path: Path) -> None:
             raise DataError(what, help="remove the row, or fill the value in")
 
 
+def check_labels(labels: Array, num_classes: int, path: Path, help: str) -> None:
+    """Refuses a label that is no class.
+
+    Args:
+        labels: whole numbers (rows,).
+        num_classes: how many there are.
+        path: of the file, for the message.
+        help: what would mend it.
+
+    Raises:
+        DataError: with the row.
+    """
+    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if wrong.size:
+        row = int(wrong[0])
+        raise DataError(f"label {labels[row]} in row {row} of {path} is not one of 0 to {num_classes - 1}", help=help)
+
+
 def _values(name: str, answers: Array, path: Path, steps: Collection[int]) -> Array:
     """(rows, values) or (rows, steps, values), as float32."""
     is_per_step = answers.ndim == 3 and answers.shape[1] in steps

@@ -15,9 +15,10 @@ from dlcli.config.facts import INPUT, TARGET, DataFacts
 from dlcli.config.shapes import Image, Layout, Shape, Token, Vector, Volume
 from dlcli.config.shapes import Sequence as SequenceShape
 from dlcli.data.directories import Directories
-from dlcli.data.raw import Array, DataUnavailableError, RawData, RawSplit
+from dlcli.data.raw import Array, RawData, RawSplit
 from dlcli.data.sources.answers import Answers, check_finite, read_answers
 from dlcli.data.sources.layouts import Arrangement, arrangement
+from dlcli.data.sources.located import locate
 from dlcli.data.sources.npz import Header, read_array, read_headers
 from dlcli.errors import DataError
 
@@ -93,12 +94,7 @@ def _alone(arrays: dict[str, Array]) -> Array | dict[str, Array]:
 
 
 def _opened(spec: Arrays, directories: Directories) -> _File:
-    candidates = directories.candidates(spec.path)
-    path = next((candidate for candidate in candidates if candidate.is_file()), None)
-    if path is None:
-        looked = ", ".join(str(candidate) for candidate in candidates)
-        help = "give the .npz file; a relative path starts at --data-dir, here, or the config"
-        raise DataUnavailableError(f"the file {spec.path}", f"there is no file {looked}", help=help)
+    path = locate(spec.path, directories, "file", "give the .npz file", Path.is_file)
     headers = read_headers(path)
     stems = {INPUT: "x"} if spec.inputs is None else {name: name for name in spec.inputs}
     answer_stems = {TARGET: "y"} if spec.targets is None else {name: name for name in spec.targets}
@@ -110,7 +106,7 @@ def _opened(spec: Arrays, directories: Directories) -> _File:
         of_input = {split: of_split[stem] for split, of_split in names.items()}
         inputs[name] = _Input(of_input, _arranged(spec, path, headers, of_input))
     targets = {name: {split: of_split[stem] for split, of_split in names.items()} for name, stem in answer_stems.items()}
-    return _File(path.absolute(), tuple(names), inputs, targets)
+    return _File(path, tuple(names), inputs, targets)
 
 
 def _names(path: Path, headers: Mapping[str, Header], stems: tuple[str, ...]) -> dict[str, dict[str, str]]:

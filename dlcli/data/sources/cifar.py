@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dlcli.config.data import Cifar10, Cifar100, KnownImages
 from dlcli.data.directories import Directories
 from dlcli.data.raw import RawData, RawSplit
+from dlcli.data.sources.answers import check_labels
 from dlcli.data.sources.download import download
 from dlcli.errors import DataError
 
@@ -132,10 +133,7 @@ def _part(spec: KnownImages, member: _Member, path: Path) -> tuple[NDArray[np.ui
     labels = np.asarray(content.get(member.labels_key), dtype=np.int64)
     if labels.shape != pixels.shape[:1]:
         raise DataError(f"{path} holds {len(pixels)} images and labels of shape {list(labels.shape)}", help=MEND)
-    wrong = np.flatnonzero((labels < 0) | (labels >= spec.classes))
-    if wrong.size:
-        row = int(wrong[0])
-        raise DataError(f"label {labels[row]} in row {row} of {path} is not one of 0 to {spec.classes - 1}", help=MEND)
+    check_labels(labels, spec.classes, path, MEND)
     return pixels.reshape(-1, *picture.sizes).transpose(0, 2, 3, 1), labels
 
 

@@ -20,8 +20,9 @@ from dlcli.config.shapes import Vector
 from dlcli.config.tree import shortened
 from dlcli.data.directories import Directories
 from dlcli.data.raw import Array, RawData, RawSplit
+from dlcli.data.sources.located import locate
 from dlcli.data.sources.table import Table, read_header, read_table
-from dlcli.data.sources.text_file import TextFile, locate, moment_in
+from dlcli.data.sources.text_file import TextFile, moment_in
 from dlcli.errors import DataError
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]+")

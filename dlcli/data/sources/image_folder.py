@@ -20,7 +20,8 @@ from dlcli.config.facts import TARGET, DataFacts, Target
 from dlcli.config.shapes import Image as ImageShape
 from dlcli.data import pictures
 from dlcli.data.directories import Directories
-from dlcli.data.raw import DataUnavailableError, RawData, RawSplit
+from dlcli.data.raw import RawData, RawSplit
+from dlcli.data.sources.located import locate
 from dlcli.errors import DataError
 
 _SPLITS: Final = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
@@ -35,11 +36,13 @@ class _Folder:
         path: absolute.
         classes: their names, sorted.
         files: split -> (file, class number), in a fixed order.
+        others: what else lies in the folders of the classes, apart from hidden files.
     """
 
     path: Path
     classes: tuple[str, ...]
     files: dict[str, list[tuple[Path, int]]]
+    others: list[Path]
 
 
 def facts(spec: ImageFolder, directories: Directories) -> DataFacts:
@@ -73,22 +76,27 @@ def read(spec: ImageFolder, directories: Directories, _: bool) -> RawData:
         stop = start + len(members)
         splits[name] = RawSplit(images[start:stop], targets[start:stop])
         start = stop
-    return RawData(splits["train"], splits.get("valid"), splits.get("test"), folder.classes, str(folder.path))
+    valid, test = splits.get("valid"), splits.get("test")
+    return RawData(splits["train"], valid, test, folder.classes, str(folder.path), _notices(folder.others))
+
+
+def _notices(others: list[Path]) -> tuple[str, ...]:
+    if not others:
+        return ()
+    known = ", ".join(pictures.SUFFIXES)
+    return (f"not read, since the name ends in none of {known}: {others[0]}{_and_more(len(others))}",)
 
 
 def _scanned(spec: ImageFolder, directories: Directories) -> _Folder:
-    candidates = directories.candidates(spec.path)
-    path = next((candidate for candidate in candidates if candidate.is_dir()), None)
-    if path is None:
-        looked = ", ".join(str(candidate) for candidate in candidates)
-        help = "give the folder that holds the classes' folders; a relative path starts at --data-dir, here, or the config"
-        raise DataUnavailableError(f"the image folder {spec.path}", f"there is no folder {looked}", help=help)
-    path = path.absolute()
+    help = "give the folder that holds the classes' folders"
+    path = locate(spec.path, directories, "image folder", help, Path.is_dir)
     if not any(child.is_dir() for child in _visible(path / "train")):
         classes = _class_names(path)
-        return _Folder(path, classes, {"train": _files(path, classes)})
+        found, beside = _files(path, classes)
+        return _Folder(path, classes, {"train": found}, beside)
     classes = _class_names(path / "train")
     files: dict[str, list[tuple[Path, int]]] = {}
+    others: list[Path] = []
     for child in _visible(path):
         if not child.is_dir():
             continue
@@ -100,8 +108,9 @@ def _scanned(spec: ImageFolder, directories: Directories) -> _Folder:
         if unknown:
             help = f"the classes are those of {path / 'train'}: {', '.join(classes[:10])}"
             raise DataError(f"{child / unknown[0]} is a class without training pictures", help=help)
-        files[split] = _files(child, classes)
-    return _Folder(path, classes, files)
+        files[split], beside = _files(child, classes)
+        others += beside
+    return _Folder(path, classes, files, others)
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -121,16 +130,18 @@ def _class_names(folder: Path) -> tuple[str, ...]:
     return names
 
 
-def _files(folder: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
-    """The pictures of the classes that are there, with the number of their class."""
-    files = []
+def _files(folder: Path, classes: Sequence[str]) -> tuple[list[tuple[Path, int]], list[Path]]:
+    """The pictures of the classes that are there, with the number of their class, and what else lies beside them."""
+    files: list[tuple[Path, int]] = []
+    others: list[Path] = []
     for number, name in enumerate(classes):
         children = _visible(folder / name)
         found = [child for child in children if child.suffix.lower() in pictures.SUFFIXES and child.is_file()]
         if not found and (folder / name).is_dir():
             raise DataError(f"{folder / name} holds no picture", help=f"put {_KINDS} files into it, or remove it")
         files += [(path, number) for path in found]
-    return files
+        others += sorted({*children} - {*found})
+    return files, others
 
 
 def _first_picture(spec: ImageFolder, folder: _Folder) -> ImageShape:
@@ -140,14 +151,14 @@ def _first_picture(spec: ImageFolder, folder: _Folder) -> ImageShape:
             height, width = pictures.size_of(path)
             channels = spec.channels or (1 if pictures.is_grey(path) else 3)
     except Exception as error:
-        raise _unreadable([(path, error)]) from error
+        raise unreadable([(path, error)]) from error
     return ImageShape(channels, height, width)
 
 
 def _decoded(paths: list[Path], channels: int, resize: tuple[int, int] | None, first: tuple[int, int]) -> NDArray[np.uint8]:
     """All pictures (N, H, W, channels): at the size of `resize`, or else all of the size of the first."""
     images = np.empty((len(paths), *(resize or first), channels), dtype=np.uint8)
-    unreadable: list[tuple[Path, Exception]] = []
+    failures: list[tuple[Path, Exception]] = []
     odd: list[tuple[Path, tuple[int, int]]] = []
 
     def decode(index: int) -> None:
@@ -157,7 +168,7 @@ def _decoded(paths: list[Path], channels: int, resize: tuple[int, int] | None, f
         except MemoryError:
             raise
         except Exception as error:
-            unreadable.append((path, error))
+            failures.append((path, error))
             return
         if resize is not None:
             images[index] = pictures.resized_picture(picture, resize)
@@ -169,24 +180,31 @@ def _decoded(paths: list[Path], channels: int, resize: tuple[int, int] | None, f
     with _strictly(), ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(decode, range(len(paths))):
             pass
-    if unreadable:
-        raise _unreadable(sorted(unreadable, key=lambda entry: entry[0]))
+    if failures:
+        raise unreadable(sorted(failures, key=lambda entry: entry[0]))
     if odd:
         path, (height, width) = min(odd)
         sizes = f"{paths[0]} is {first[0]}x{first[1]} and {path} is {height}x{width} (height x width)"
         help = f"scale them all: data.resize=[{first[0]}, {first[1]}]"
-        raise DataError(f"pictures of different sizes{_and_more(len(odd))}: {sizes}", help=help)
+        raise DataError(f"pictures of different sizes{_of_them(len(odd))}: {sizes}", help=help)
     return images
 
 
-def _unreadable(failures: list[tuple[Path, Exception]]) -> DataError:
+def unreadable(failures: list[tuple[Path, Exception]]) -> DataError:
+    """What is said of files that Pillow could not read: the first of them, and why."""
     path, error = failures[0]
-    reason = f"it is no {_KINDS} file" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())
-    more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-    return DataError(f"{path} can't be read as a picture{more}: {reason}", help="replace it, or remove it from the folder")
+    reason = " ".join(str(error).split())
+    if isinstance(error, UnidentifiedImageError):
+        reason = "it is damaged or not complete" if pictures.begins_as_picture(path) else f"it is no {_KINDS} file"
+    what = f"{path} can't be read as a picture{_and_more(len(failures))}: {reason}"
+    return DataError(what, help="replace it, or remove it from the folder")
 
 
 def _and_more(count: int) -> str:
+    return f" (and {count - 1} more)" if count > 1 else ""
+
+
+def _of_them(count: int) -> str:
     return f" ({count} of them)" if count > 1 else ""
 
 

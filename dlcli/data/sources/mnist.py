@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dlcli.config.data import FashionMnist, Kmnist, KnownImages, Mnist, Qmnist
 from dlcli.data.directories import Directories
 from dlcli.data.raw import DataUnavailableError, RawData, RawSplit
+from dlcli.data.sources.answers import check_labels
 from dlcli.data.sources.download import download
 from dlcli.data.sources.idx import IdxFile, read_idx
 from dlcli.errors import DataError
@@ -116,12 +117,13 @@ def _folders(spec: KnownImages, member: _Member, root: Path) -> list[Path]:
     own name says whose they are, and for MNIST where it says nothing.
     """
     below = [root / spec.kind, root / member.torchvision / "raw", root / member.torchvision]
-    named = {_plain(other.kind) for other in MEMBERS if _plain(other.kind) == _plain(root.name)}
-    direct = named == {_plain(spec.kind)} or (not named and spec.kind == Mnist.kind) or spec.kind == Qmnist.kind
+    named = {plain_name(other.kind) for other in MEMBERS if plain_name(other.kind) == plain_name(root.name)}
+    direct = named == {plain_name(spec.kind)} or (not named and spec.kind == Mnist.kind) or spec.kind == Qmnist.kind
     return [root, *below] if direct else below
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """The name of a data set without what people write differently."""
     return name.lower().replace("_", "").replace("-", "")
 
 
@@ -151,23 +153,20 @@ def _split(spec: KnownImages, member: _Member, folder: Path, images_name: str, l
     if images.values.dtype != np.uint8 or images.values.shape[1:] != height_width:
         found = f"{images.values.dtype} {list(images.values.shape)}"
         raise DataError(f"{images_path} holds {found}, expected 8-bit images of 28x28", help=MEND)
-    classes = _classes(labels.values, labels_path, spec.classes, MEND)
+    classes = _classes(labels.values, labels_path, spec.classes)
     if len(classes) != len(images.values):
         what = f"{images_path.name} holds {len(images.values)} images, and {labels_path.name} {len(classes)} labels"
         raise DataError(f"{what}, in {folder}", help=MEND)
     return RawSplit(images.values[..., np.newaxis], classes)
 
 
-def _classes(labels: NDArray[np.integer], path: Path, classes: int, mend: str) -> NDArray[np.int64]:
+def _classes(labels: NDArray[np.integer], path: Path, classes: int) -> NDArray[np.int64]:
     """Labels (N,), or as QMNIST has them (N, 8) with the class first."""
     if labels.ndim == 2 and labels.shape[1] == 8:
         labels = labels[:, 0]
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise DataError(f"{path} holds {labels.dtype} {list(labels.shape)}, expected one label for each image", help=mend)
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
-    if wrong.size:
-        row = int(wrong[0])
-        raise DataError(f"label {labels[row]} in row {row} of {path} is not one of 0 to {classes - 1}", help=mend)
+        raise DataError(f"{path} holds {labels.dtype} {list(labels.shape)}, expected one label for each image", help=MEND)
+    check_labels(labels, classes, path, MEND)
     return labels.astype(np.int64)
 
 

@@ -1,4 +1,4 @@
-"""Files of text: found, opened, and the numbers and dates in them."""
+"""Files of text, and the numbers and dates in them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from dlcli.config.values import LARGEST_FLOAT
-from dlcli.data.directories import Directories
-from dlcli.data.raw import DataUnavailableError
 from dlcli.errors import DataError
 
 _MONTH: Final = re.compile(r"[0-9]{4}-[0-9]{2}")
@@ -70,30 +68,6 @@ class TextFile:
                 except UnicodeDecodeError:
                     return number
         return 1
-
-
-def locate(path: str, directories: Directories, what: str, help: str) -> Path:
-    """The file or folder that the `path:` of a config means.
-
-    Args:
-        path: as it is written.
-        directories: where to look.
-        what: the kind of file, for the message.
-        help: what may be given.
-
-    Raises:
-        DataUnavailableError: there is none.
-        DataError: it is neither.
-    """
-    candidates = directories.candidates(path)
-    there = next((candidate for candidate in candidates if candidate.exists()), None)
-    if there is None:
-        looked = ", ".join(str(candidate) for candidate in candidates)
-        help = f"{help}; a relative path starts at --data-dir, here, or the config"
-        raise DataUnavailableError(f"the {what} {path}", f"there is no file {looked}", help=help)
-    if not (there.is_file() or there.is_dir()):
-        raise DataError(f"{there} is a device or a pipe, expected a {what}", help=help)
-    return there.absolute()
 
 
 def number_in(text: str) -> float | None:

@@ -22,7 +22,8 @@ from dlcli.config.shapes import Sequence, Vector
 from dlcli.config.tree import shortened
 from dlcli.data.directories import Directories
 from dlcli.data.raw import Array, RawData, RawSplit
-from dlcli.data.sources.text_file import TextFile, locate, number_in
+from dlcli.data.sources.located import locate
+from dlcli.data.sources.text_file import TextFile, number_in
 from dlcli.errors import DataError
 
 _KEYS: Final = (
