@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 from dlcli.config.data import (
@@ -25,10 +26,11 @@ from dlcli.config.data import (
 )
 from dlcli.config.facts import DataFacts
 from dlcli.data.directories import Directories
-from dlcli.data.raw import RawData
+from dlcli.data.raw import NewSamples, RawData
 
 Facts = Callable[[Any, Directories], DataFacts]
 Read = Callable[[Any, Directories, bool], RawData]
+ReadNew = Callable[[Any, Path], NewSamples]
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,13 @@ class Source:
     Attributes:
         facts: what a network has to know, from as little reading as possible and without a download.
         read: all of it; the last argument says whether what is not on disk may be downloaded.
+        read_new: a file like those of the training, its answers left out or left unread; the spec is the settled one of a run.
+            None where predictions come from arrays alone.
     """
 
     facts: Facts
     read: Read
+    read_new: ReadNew | None = None
 
 
 def _known_facts(spec: KnownImages | Random, _: Directories) -> DataFacts:
@@ -56,6 +61,16 @@ def _facts_in(module: str) -> Facts:
         return found
 
     return facts
+
+
+def _read_new_in(module: str) -> ReadNew:
+    """The function `read_new` of a module in `dlcli.data.sources`."""
+
+    def read_new(spec: DataSpec, path: Path) -> NewSamples:
+        found: NewSamples = import_module(f"dlcli.data.sources.{module}").read_new(spec, path)
+        return found
+
+    return read_new
 
 
 def _read_in(module: str) -> Read:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dlcli.data.named import each, first
@@ -37,10 +38,13 @@ class RawSplit:
         inputs: the channels or features last: images uint8 or float32 (N, H, W, C), series float32 (N, T, F), vectors
             float32 (N, F), tokens int64 (N, T), clips (N, T, H, W, C), volumes (N, D, H, W, C).
         targets: classes int64 (N,), or values float32 (N, K); for each step of a sequence (N, T), or (N, T, K).
+        lengths: steps of each sample, int64 (N,), at least 1, where they differ; T is the largest. What inputs, and targets of
+            each step, hold behind them is padding and never looked at.
     """
 
     inputs: Array | dict[str, Array]
     targets: Array | dict[str, Array]
+    lengths: Array | None = None
 
     def __len__(self) -> int:
         return len(first(self.targets))
@@ -51,7 +55,8 @@ class RawSplit:
         def taken(array: Array) -> Array:
             return array[indices]
 
-        return RawSplit(each(self.inputs, taken), each(self.targets, taken))
+        lengths = None if self.lengths is None else taken(self.lengths)
+        return RawSplit(each(self.inputs, taken), each(self.targets, taken), lengths)
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,9 @@ class RawData:
         class_names: what each class is called, where anything is known but its number.
         origin: where the samples came from: a path, or "inside the package".
         notices: what a person should know before a training, a line each.
+        found: fields of the source's spec that the reading settled, such as a vocabulary: reading again takes them from there.
+        measured: rows (R, F) and answers (R, K) that normalisation is measured on in place of the training samples, where
+            these are windows that overlap.
     """
 
     train: RawSplit
@@ -73,3 +81,22 @@ class RawData:
     class_names: tuple[str, ...] | None
     origin: str
     notices: tuple[str, ...] = ()
+    found: Mapping[str, object] = field(default_factory=dict)
+    measured: RawSplit | None = None
+
+
+@dataclass(frozen=True)
+class NewSamples:
+    """Samples without answers, from a file that somebody wants predictions for.
+
+    Attributes:
+        inputs: as in `RawSplit`.
+        lengths: as in `RawSplit`.
+        names: what each sample is called in a table of predictions: its line, its text, its time.
+        steps: what the steps of a forecast are called: the time column continued.
+    """
+
+    inputs: Array | dict[str, Array]
+    lengths: Array | None
+    names: tuple[str, ...]
+    steps: tuple[str, ...] | None = None
