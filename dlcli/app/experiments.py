@@ -42,6 +42,7 @@ def open_experiment(
     found = asked
     if dataset.facts != asked.facts:
         found = experiment.resolve(compose.load(config, overrides), lambda _: dataset.facts)
+    dataset = dataset.without_target_scale(found.label_targets())
     return replace(found, data=dataset.spec), dataset
 
 

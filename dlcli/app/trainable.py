@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 from torch import Tensor
 
 from dlcli.config.experiment import Experiment
+from dlcli.config.graph import all_nodes
 from dlcli.config.heads import needing_larger_batches
-from dlcli.config.losses import LossSpec
+from dlcli.config.shapes import Sequence, Time, has_any_time
 from dlcli.data.dataset import Dataset, Split
 from dlcli.errors import DataError
 
 
 def check_trainable(experiment: Experiment, dataset: Dataset) -> None:
-    """Whether batches are large enough for the network, and answers are what the losses compare with.
+    """Whether batches and sequences are large enough for the network, and answers are what the losses compare with.
 
     Raises:
         DataError: they are not.
     """
     _check_batches(experiment, dataset)
-    splits = {"train": dataset.train, "valid": dataset.valid, "test": dataset.test}
-    for output in _outputs_of_labels(experiment):
-        for name, split in splits.items():
+    _check_streams(experiment, dataset)
+    _check_lengths(experiment, dataset)
+    for output in sorted(experiment.label_targets()):
+        for name, split in dataset.splits().items():
             if split is not None:
                 _check_labels(output, name, split, dataset.origin)
 
@@ -35,12 +39,32 @@ def _check_batches(experiment: Experiment, dataset: Dataset) -> None:
         raise DataError(what, help="train on more samples, for example with a larger data.limit, or use `layer_norm`")
 
 
-def _outputs_of_labels(experiment: Experiment) -> list[str]:
-    """The outputs whose loss compares them with yes-or-no labels."""
-    loss = experiment.train.loss
-    if isinstance(loss, LossSpec):
-        return list(experiment.graph.outputs) if loss.judges == "labels" else []
-    return [output for output, objective in loss.items() if objective.loss.judges == "labels"]
+def _check_streams(experiment: Experiment, dataset: Dataset) -> None:
+    """Streams need at least one sample for each row of a batch."""
+    train = experiment.train
+    if train.stateful and len(dataset.train) < train.batch_size:
+        what = f"the train split has {len(dataset.train)} samples, too few for {train.batch_size} streams of them"
+        raise DataError(what, help=f"use smaller batches: --set train.batch_size={len(dataset.train)}, or a shorter data.window")
+
+
+def _check_lengths(experiment: Experiment, dataset: Dataset) -> None:
+    """Every sequence must be as long as the windows of the network reach."""
+    times = {
+        node.output_shape.time: node
+        for node, _ in reversed([*all_nodes(experiment.graph, unknown=1)])
+        if has_any_time(node.output_shape) and isinstance(node.output_shape, Sequence)
+    }
+    for name, split in dataset.splits().items():
+        if split is None or split.lengths is None:
+            continue
+        row = int(split.lengths.argmin())
+        shortest = int(split.lengths[row])
+        for time, node in times.items():
+            if isinstance(time, Time) and time.at(shortest) < 1:
+                needed = next(steps for steps in count(shortest) if time.at(steps) >= 1)
+                what = f"sample {row} of the {name} split of {dataset.origin} has {shortest} step{'s'[: shortest > 1]}"
+                where = f"`{node.spec.kind}` (line {node.place.line}) needs at least {needed}"
+                raise DataError(f"{what}, and {where}", help="use smaller windows or more padding, or leave short sequences out")
 
 
 def _check_labels(output: str, split_name: str, split: Split, origin: str) -> None:

@@ -123,7 +123,8 @@ def evaluate(
         network = _network(experiment, found).to(chosen)
         preprocessing = Preprocessing(dataset.spec, dataset.facts, seed=experiment.train.seed).to(chosen)
         batches = evaluation_batches(dataset.to(chosen), split, preprocessing, experiment.train)
-        objective = build_objective(experiment.train, dataset.facts, experiment.graph.outputs, chosen)
+        train, scales = experiment.train, dataset.spec.normalize_targets
+        objective = build_objective(train, dataset.facts, experiment.graph.outputs, chosen, scales)
         with seeded(experiment.train.seed, deterministic=experiment.train.deterministic):
             metrics = judge(network, batches, objective)
     return Judgement(folder.path, found.path.name, split, metrics, batches.num_samples)

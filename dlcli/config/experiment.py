@@ -44,6 +44,12 @@ class Experiment:
     warnings: tuple[Diagnostic, ...] = ()
     """What runs but is probably not meant."""
 
+    def label_targets(self) -> frozenset[str]:
+        """The targets that a loss compares with yes-or-no labels."""
+        several = len(self.facts.targets) > 1
+        judged = ((output, self.train.objective_of(output).loss.judges) for output in self.graph.outputs)
+        return frozenset(output if several else next(iter(self.facts.targets)) for output, what in judged if what == "labels")
+
     def resolved(self) -> dict[str, Any]:
         """The config with nothing left to infer: it gives this experiment again."""
         model = dump(self.model) | {"layers": self.graph.as_entries(), "outputs": list(self.graph.outputs)}

@@ -18,7 +18,7 @@ _SPECS: Final[Mapping[str, tuple[type[Spec], ...]]] = {
     "data": (DataSpec, ImageDataSpec),
     "model": (ModelSpec,),
 }
-_SOURCES_BY_SUFFIX: Final = {".csv": "csv", ".npz": "arrays", ".ts": "ts"}
+_SOURCES_BY_SUFFIX: Final = {".csv": "csv", ".jsonl": "text_lines", ".npz": "arrays", ".ts": "ts", ".txt": "text"}
 
 
 def help_for_misplaced(key: str, node: Node, section: str) -> str | None:

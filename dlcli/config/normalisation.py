@@ -84,3 +84,6 @@ def dump_normalization(normalize: Normalization) -> Any:
 
 NormalizationField = Annotated[Normalization, ReadBy(read_normalization, dump_normalization, _CHOICE, "inputs")]
 """The type of `data.normalize`."""
+
+TargetScaleField = Annotated[Normalization, ReadBy(read_normalization, dump_normalization, _CHOICE, "targets")]
+"""The type of `data.normalize_targets`."""

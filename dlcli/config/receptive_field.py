@@ -28,7 +28,7 @@ from dlcli.config.layers.base import ElementwiseSpec, OwnLayer
 from dlcli.config.layers.dense import Embedding, Linear
 from dlcli.config.layers.join import Concat, Join
 from dlcli.config.layers.nesting import TimeDistributed
-from dlcli.config.layers.pooling import GlobalAvgPool, GlobalMaxPool
+from dlcli.config.layers.pooling import GlobalAvgPool, GlobalMaxPool, LastStep
 from dlcli.config.layers.recurrent import Recurrent
 from dlcli.config.layers.reshaping import Flatten, Permute, Reshape
 from dlcli.config.layers.windows import Window
@@ -183,7 +183,7 @@ def _through(node: LayerNode, sources: list[_Value]) -> _Value:
         return value.over(axes[-1:])
     if isinstance(spec, Embedding):
         return replace(value, layout=(*value.layout, _NONE))
-    if isinstance(spec, Flatten | Permute | Reshape):
+    if isinstance(spec, Flatten | Permute | Reshape | LastStep):
         return replace(value, layout=_moved(spec, value.layout))
     if isinstance(spec, _ADAPTIVE_POOLS):
         return value.over(along)
@@ -221,7 +221,9 @@ def _slid(value: _Value, windows: tuple[Window, ...], along: range) -> _Value:
     return value
 
 
-def _moved(spec: Flatten | Permute | Reshape, layout: tuple[Axes, ...]) -> tuple[Axes, ...]:
+def _moved(spec: Flatten | Permute | Reshape | LastStep, layout: tuple[Axes, ...]) -> tuple[Axes, ...]:
+    if isinstance(spec, LastStep):
+        return layout[1:]
     if isinstance(spec, Permute):
         return tuple(layout[dim - 1] for dim in spec.dims[1:])
     if isinstance(spec, Reshape):

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from collections.abc import Sequence as AbstractSequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol, Self, TypeVar
 
 Layout = Literal["vector", "series", "tokens", "image", "clip", "volume"]
 
@@ -22,6 +22,17 @@ class ShapeError(Exception):
     def __init__(self, message: str, *, help: str | None = None) -> None:
         super().__init__(message)
         self.help = help
+
+
+class _WholeNumbers(Protocol):
+    """An int, or an array of ints, torch's or NumPy's."""
+
+    def __rmul__(self, other: int, /) -> Self: ...
+    def __add__(self, other: int, /) -> Self: ...
+    def __floordiv__(self, other: int, /) -> Self: ...
+
+
+_Steps = TypeVar("_Steps", bound=_WholeNumbers)
 
 
 @dataclass(frozen=True)
@@ -44,8 +55,8 @@ class Time:
         link = (multiplier // common, offset // common, divisor // common)
         return Time((*links, link) if link != (1, 0, 1) else tuple(links))
 
-    def at(self, steps: int) -> int:
-        """The number of steps for a sample of so many."""
+    def at(self, steps: _Steps) -> _Steps:
+        """The number of steps for a sample of so many; of an array of ints, the numbers for samples of such numbers."""
         for multiplier, offset, divisor in self.links:
             steps = (multiplier * steps + offset) // divisor
         return steps
@@ -186,6 +197,11 @@ def fixed_sizes(shape: Shape) -> tuple[int, ...]:
         help = "put `- global_avg_pool` or a recurrent layer with `return: last` before it"
         raise ShapeError(f"the number of steps differs from sample to sample: {shape}", help=help)
     return fixed
+
+
+def has_any_time(shape: Shape) -> bool:
+    """Whether the number of steps differs from sample to sample."""
+    return isinstance(shape, Sequence) and isinstance(shape.time, Time)
 
 
 def at_steps(shape: Shape, steps: int) -> Shape:

@@ -100,6 +100,9 @@ class TrainSpec(Spec):
     """Seconds, or a number with s, m or h, after which the training ends as if it had been its last epoch."""
     max_steps: PositiveInt | None = None
     """Steps after which the training ends."""
+    stateful: bool = False
+    """Whether recurrent layers go on with the state that the batch before left: truncated backpropagation through time (Williams
+    and Peng, 1990). Each row of a batch then follows the same row of the one before, for data that is one long sequence."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Of weights, order, augmentation and dropout."""
     deterministic: bool = False

@@ -13,6 +13,8 @@ from dlcli.config.yaml_source import resolve as resolve_scalar
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./+-]*")
 """Texts that need no quotes, unless they are a number or `true`."""
+_LINE_ENDS: Final = re.compile("[\x85\u2028\u2029]")
+"""Characters that end a line and would be read as a space where they are not escaped."""
 
 
 def as_yaml(config: dict[str, Any]) -> str:
@@ -39,6 +41,8 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = None if isinstance(resolve_scalar(text), str) else "'"
+    if _LINE_ENDS.search(text):
+        style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

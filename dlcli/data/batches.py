@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from operator import itemgetter, methodcaller
+from itertools import pairwise
+from operator import methodcaller
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from dlcli.data.counter_random import mixed
+from dlcli.config.facts import DataFacts
+from dlcli.config.shapes import has_any_time
+from dlcli.data.batch_order import by_length, in_streams, shuffled, streams_of
 from dlcli.data.dataset import Split, Tensors
 from dlcli.data.named import each
 from dlcli.data.preprocessing import Preprocessing
@@ -20,25 +23,39 @@ class Batch:
     """Samples that go through the network together.
 
     Attributes:
-        inputs: (size, *sizes of the network's input), by name where it has several.
-        targets: as in `Split`, by name where there are several.
+        inputs: (size, *sizes of the network's input), by name where it has several; sequences padded to the longest of the batch.
+        targets: as in `Split`, by name where there are several; of answers for each step, where lengths differ, those of the
+            steps that are there, one sample after the other: classes (steps,) or values (steps, K).
         size: how many.
+        lengths: steps of each sample, int64 (size,), where they differ.
+        steps: for the same the places of those steps among size * time, int64 (steps,).
     """
 
     inputs: Tensors
     targets: Tensors
     size: int
+    lengths: Tensor | None = None
+    steps: Tensor | None = None
+
+    def through(self, network: nn.Module) -> Tensors:
+        """What a network makes of the inputs; it is given lengths only where they differ."""
+        outputs: Tensors = network(self.inputs) if self.lengths is None else network(self.inputs, self.lengths)
+        return outputs
 
 
 class Batches:
     """The samples of a split in batches.
 
+    Samples of different lengths are put together with others of about their length, so that little is padding.
+
     Args:
         split: on the device of the preprocessing.
         preprocessing: what a batch goes through.
         batch_size: samples in a batch, but for the last.
+        facts: tells what has steps.
         seed: of the order.
         repeat: how often an epoch goes over all samples, each time in an order of its own.
+        in_streams: whether each row of a batch goes on where that of the batch before ended, for a state that is carried.
     """
 
     def __init__(
@@ -47,14 +64,20 @@ class Batches:
         preprocessing: Preprocessing,
         batch_size: int,
         *,
+        facts: DataFacts,
         seed: int,
         repeat: int = 1,
+        in_streams: bool = False,
     ) -> None:
         self._split = split
         self._preprocessing = preprocessing
         self._batch_size = batch_size
+        self._ragged_inputs = {name for name, shape in facts.inputs.items() if has_any_time(shape)}
+        self._targets_per_step = {name for name, target in facts.targets.items() if target.per_step}
         self._seed = seed
         self._repeat = repeat
+        self._lengths = split.lengths.cpu() if split.lengths is not None else None
+        self.in_streams = in_streams
 
     @property
     def num_samples(self) -> int:
@@ -64,10 +87,11 @@ class Batches:
     def __len__(self) -> int:
         """Batches of an epoch of training.
 
-        A last batch of one sample, from which batch_norm can't learn, joins the one before it.
+        A last batch of one sample, from which batch_norm can't learn, joins the one before it. Streams leave out what does
+        not fill a batch, other samples in each epoch.
         """
         whole, rest = divmod(self.num_samples * self._repeat, self._batch_size)
-        return max(1, whole + (rest > 1))
+        return whole if self.in_streams else max(1, whole + (rest > 1))
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch of training.
@@ -77,28 +101,66 @@ class Batches:
             start: how many batches to leave out: the rest are exactly those that would have followed.
         """
         numbers = self._numbers(epoch)
-        total, count, device = len(numbers), len(self), self._split.device
-        indices = (numbers % self.num_samples if self._repeat > 1 else numbers).to(device)
-        samples = numbers.to(device)
-        for batch in range(start, count):
-            first = batch * self._batch_size
-            after = total if batch == count - 1 else first + self._batch_size
-            taken = methodcaller("index_select", 0, indices[first:after])
-            inputs = self._preprocessing(each(self._split.inputs, taken), samples[first:after], epoch)
-            yield Batch(inputs, each(self._split.targets, taken), after - first)
+        ends = [0, *range(self._batch_size, self._batch_size * len(self), self._batch_size), len(numbers)]
+        samples = numbers.to(self._split.device)
+        for first, after in list(pairwise(ends))[start:]:
+            yield self._batch(numbers[first:after], samples[first:after], epoch)
+
+    def padding(self, epoch: int) -> float | None:
+        """The share of an epoch's steps that is padding; None where all samples have the same number of steps."""
+        if self._lengths is None:
+            return None
+        lengths = self._lengths[self._numbers(epoch) % self.num_samples]
+        whole = lengths[: (len(self) - 1) * self._batch_size].reshape(-1, self._batch_size)
+        last = lengths[whole.numel() :]
+        steps = int(whole.amax(1).sum()) * self._batch_size + int(last.max()) * len(last)
+        return 1 - int(lengths.sum()) / steps
 
     def in_order(self) -> Iterator[Batch]:
-        """All samples once, unchanged and in their order, for an evaluation."""
-        for first in range(0, self.num_samples, self._batch_size):
-            part = slice(first, first + self._batch_size)
-            inputs, targets = (each(tensors, itemgetter(part)) for tensors in (self._split.inputs, self._split.targets))
-            yield Batch(self._preprocessing(inputs), targets, min(self._batch_size, self.num_samples - first))
+        """All samples once and unchanged, for an evaluation; the order is always the same."""
+        for numbers in self._evaluated():
+            yield self._batch(numbers, numbers.to(self._split.device), None)
+
+    def _evaluated(self) -> Iterator[Tensor]:
+        if self.in_streams:
+            yield from streams_of(self.num_samples, self._batch_size)
+        elif self._lengths is not None:
+            yield from self._lengths.argsort(stable=True).split(self._batch_size)
+        else:
+            yield from torch.arange(self.num_samples).split(self._batch_size)
+
+    def _batch(self, numbers: Tensor, samples: Tensor, epoch: int | None) -> Batch:
+        """The batch of these samples, by their numbers on the CPU and on the device; changed at random where there is an epoch."""
+        indices = samples % self.num_samples if self._repeat > 1 else samples
+        taken = methodcaller("index_select", 0, indices)
+        inputs, targets = each(self._split.inputs, taken), each(self._split.targets, taken)
+        drawn = (samples, epoch) if epoch is not None else ()
+        if self._lengths is None:
+            return Batch(self._preprocessing(inputs, *drawn), targets, len(numbers))
+        lengths = self._lengths[numbers % self.num_samples]
+        time = int(lengths.max())
+        inputs = _changed(inputs, self._ragged_inputs, lambda padded: padded[:, :time])
+        present = (torch.arange(time) < lengths[:, None]).flatten().nonzero()[:, 0].to(self._split.device)
+
+        def answers(padded: Tensor) -> Tensor:
+            return padded[:, :time].flatten(0, 1).index_select(0, present)
+
+        targets = _changed(targets, self._targets_per_step, answers)
+        moved = lengths.to(self._split.device)
+        return Batch(self._preprocessing(inputs, *drawn), targets, len(numbers), moved, present)
 
     def _numbers(self, epoch: int) -> Tensor:
         """The samples of an epoch by number: that of a sample in the second pass goes on after those of the first."""
-        passes = []
-        for number in range(self._repeat):
-            generator = torch.Generator().manual_seed(mixed(self._seed, epoch, number))
-            order = torch.randperm(self.num_samples, generator=generator)
-            passes.append(order + number * self.num_samples)
-        return torch.cat(passes)
+        if self.in_streams:
+            return in_streams(self.num_samples, self._batch_size, self._seed, epoch)
+        numbers = shuffled(self.num_samples, self._repeat, self._seed, epoch)
+        if self._lengths is None:
+            return numbers
+        return by_length(numbers, self._lengths[numbers % self.num_samples], self._batch_size, len(self), self._seed, epoch)
+
+
+def _changed(tensors: Tensors, names: Collection[str], change: Callable[[Tensor], Tensor]) -> Tensors:
+    """The tensors with those of these names changed; a tensor without a name is the only one."""
+    if isinstance(tensors, dict):
+        return {name: change(tensor) if name in names else tensor for name, tensor in tensors.items()}
+    return change(tensors) if names else tensors

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from dlcli.config.data import (
+    Adding,
     Arrays,
     Cifar10,
     Cifar100,
+    CopyMemory,
     Csv,
     DataSpec,
     Digits,
@@ -19,9 +21,15 @@ from dlcli.config.data import (
     ImageFolder,
     Kmnist,
     KnownImages,
+    MadeUp,
     Mnist,
+    MovingDigits,
+    Parity,
     Qmnist,
     Random,
+    Sine,
+    Text,
+    TextLines,
     Ts,
 )
 from dlcli.config.facts import DataFacts
@@ -49,7 +57,7 @@ class Source:
     read_new: ReadNew | None = None
 
 
-def _known_facts(spec: KnownImages | Random, _: Directories) -> DataFacts:
+def _known_facts(spec: KnownImages | MadeUp, _: Directories) -> DataFacts:
     return spec.facts()
 
 
@@ -85,6 +93,7 @@ def _read_in(module: str) -> Read:
 
 _MNIST: Final = Source(_known_facts, _read_in("mnist"))
 _CIFAR: Final = Source(_known_facts, _read_in("cifar"))
+_MEMORY_TASK: Final = Source(_known_facts, _read_in("memory_tasks"))
 
 SOURCES: Final[Mapping[type[DataSpec], Source]] = {
     Mnist: _MNIST,
@@ -97,6 +106,13 @@ SOURCES: Final[Mapping[type[DataSpec], Source]] = {
     ImageFolder: Source(_facts_in("image_folder"), _read_in("image_folder")),
     Arrays: Source(_facts_in("arrays"), _read_in("arrays")),
     Random: Source(_known_facts, _read_in("random_numbers")),
-    Csv: Source(_facts_in("csv_table"), _read_in("csv_table")),
-    Ts: Source(_facts_in("ts"), _read_in("ts")),
+    Adding: _MEMORY_TASK,
+    CopyMemory: _MEMORY_TASK,
+    Parity: _MEMORY_TASK,
+    Sine: _MEMORY_TASK,
+    MovingDigits: Source(_known_facts, _read_in("moving_digits")),
+    Csv: Source(_facts_in("csv_table"), _read_in("csv_table"), _read_new_in("csv_table")),
+    Ts: Source(_facts_in("ts"), _read_in("ts"), _read_new_in("ts")),
+    TextLines: Source(_facts_in("text_lines"), _read_in("text_lines"), _read_new_in("text_lines")),
+    Text: Source(_facts_in("text_corpus"), _read_in("text_corpus")),
 }

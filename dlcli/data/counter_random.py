@@ -7,23 +7,10 @@ Flood, 2014, doi:10.1145/2660193.2660195) over counters, as in Salmon et al. (20
 
 from __future__ import annotations
 
-from typing import Final
-
 import torch
 from torch import Tensor
 
-_GOLDEN: Final = 0x9E3779B97F4A7C15
-_FIRST: Final = 0xBF58476D1CE4E5B9
-_SECOND: Final = 0x94D049BB133111EB
-_ALL: Final = 2**64 - 1
-
-
-def mixed(*numbers: int) -> int:
-    """A 64-bit hash of whole numbers modulo 2**64; another order gives another hash."""
-    state = 0
-    for number in numbers:
-        state = _finalised((state + number + _GOLDEN) & _ALL)
-    return state
+from dlcli.data.random_order import FIRST, GOLDEN, SECOND, mixed
 
 
 def uniform(seed: int, epoch: int, samples: Tensor, count: int) -> Tensor:
@@ -50,25 +37,14 @@ def random_bits(key: int, samples: Tensor, count: int) -> Tensor:
         samples: int64 (batch,).
         count: how many places.
     """
-    of_sample = _finalised_tensor((samples + 1) * _signed(_GOLDEN) + _signed(key))
-    places = torch.arange(1, count + 1, device=samples.device) * _signed(_GOLDEN)
+    of_sample = _finalised_tensor((samples + 1) * _signed(GOLDEN) + _signed(key))
+    places = torch.arange(1, count + 1, device=samples.device) * _signed(GOLDEN)
     return _finalised_tensor(of_sample[:, None] + places)
 
 
-def random_order(key: int, count: int) -> Tensor:
-    """The numbers below `count` in a random order: int64 (count,), on the CPU, the same with every version of torch."""
-    return random_bits(key, torch.arange(count), 1)[:, 0].argsort(stable=True)
-
-
-def _finalised(bits: int) -> int:
-    bits = ((bits ^ (bits >> 30)) * _FIRST) & _ALL
-    bits = ((bits ^ (bits >> 27)) * _SECOND) & _ALL
-    return bits ^ (bits >> 31)
-
-
 def _finalised_tensor(bits: Tensor) -> Tensor:
-    bits = (bits ^ _shifted(bits, 30)).mul_(_signed(_FIRST))
-    bits = (bits ^ _shifted(bits, 27)).mul_(_signed(_SECOND))
+    bits = (bits ^ _shifted(bits, 30)).mul_(_signed(FIRST))
+    bits = (bits ^ _shifted(bits, 27)).mul_(_signed(SECOND))
     return bits ^ _shifted(bits, 31)
 
 

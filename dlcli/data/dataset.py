@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,11 +11,12 @@ from torch import Tensor
 
 from dlcli.config.data import DataSpec, ImageDataSpec, SplitSpec
 from dlcli.config.facts import DataFacts
+from dlcli.config.normalisation import NoNormalize
 from dlcli.data import pictures
 from dlcli.data.catalogue import SOURCES
 from dlcli.data.directories import Directories
 from dlcli.data.named import each, first
-from dlcli.data.normalisation import resolved_normalisation
+from dlcli.data.normalisation import resolved_normalisation, resolved_target_scale
 from dlcli.data.raw import Array, DataUnavailableError, RawData, RawSplit
 from dlcli.data.splits import Indices, held_out, limited
 
@@ -30,10 +31,12 @@ class Split:
     Attributes:
         inputs: as in `RawSplit`, the channels or features last.
         targets: classes int64 (N,), or values float32 (N, K); for each step of a sequence (N, T), or (N, T, K).
+        lengths: as in `RawSplit`.
     """
 
     inputs: Tensors
     targets: Tensors
+    lengths: Tensor | None = None
 
     def __len__(self) -> int:
         return len(first(self.targets))
@@ -49,7 +52,8 @@ class Split:
         def moved(tensor: Tensor) -> Tensor:
             return tensor.to(device)
 
-        return Split(each(self.inputs, moved), each(self.targets, moved))
+        lengths = moved(self.lengths) if self.lengths is not None else None
+        return Split(each(self.inputs, moved), each(self.targets, moved), lengths)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Dataset:
         facts: what a network has to know.
         train: what weights are fitted to.
         valid: what epochs are compared on.
-        test: read once, at the end.
+        test: read once, at the end; None where all samples are for training and validation.
         class_names: what each class is called, where anything is known but its number.
         origin: where the samples came from: a path, or "inside the package".
     """
@@ -76,18 +80,31 @@ class Dataset:
     facts: DataFacts
     train: Split
     valid: Split | None
-    test: Split
+    test: Split | None
     class_names: tuple[str, ...] | None
     origin: str
 
+    def splits(self) -> dict[str, Split | None]:
+        """Each split by its name."""
+        return {"train": self.train, "valid": self.valid, "test": self.test}
+
     def counts(self) -> dict[str, int]:
         """How many samples each split has."""
-        return {"train": len(self.train), "valid": len(self.valid) if self.valid is not None else 0, "test": len(self.test)}
+        return {name: len(split) if split is not None else 0 for name, split in self.splits().items()}
+
+    def without_target_scale(self, names: Collection[str]) -> Dataset:
+        """The same data in which the targets of these names are no quantities: yes-or-no labels have no scale."""
+        scales = self.spec.normalize_targets
+        if isinstance(scales, dict):
+            scales = {name: NoNormalize() if name in names else scale for name, scale in scales.items()}
+        elif names:
+            scales = NoNormalize()
+        return replace(self, spec=self.spec.model_copy(update={"normalize_targets": scales}))
 
     def to(self, device: torch.device) -> Dataset:
         """The same data with its splits on a device."""
-        valid = self.valid.to(device) if self.valid is not None else None
-        return replace(self, train=self.train.to(device), valid=valid, test=self.test.to(device))
+        valid, test = (None if split is None else split.to(device) for split in (self.valid, self.test))
+        return replace(self, train=self.train.to(device), valid=valid, test=test)
 
 
 def open_dataset(
@@ -121,35 +138,43 @@ def open_dataset(
         on_notice(notice)
     facts = SOURCES[type(spec)].facts(spec, directories)
     train, valid, test = _splits(spec, raw, facts)
-    used = _settled(spec, raw, train)
+    used = _settled(spec, raw, train, facts)
     return Dataset(used, asked, spec.kind, "; ".join(notices) or None, facts, train, valid, test, raw.class_names, raw.origin)
 
 
-def _settled(spec: DataSpec, raw: RawData, train: Split) -> DataSpec:
+def _settled(spec: DataSpec, raw: RawData, train: Split, facts: DataFacts) -> DataSpec:
     """The spec with what was found: the same numbers and the same place the next time."""
-    update: dict[str, object] = {"fallback": None, "normalize": resolved_normalisation(spec, train.inputs)}
+    measured = train if raw.measured is None else _tensors(spec, raw.measured)
+    update: dict[str, object] = {
+        **raw.found,
+        "fallback": None,
+        "normalize": resolved_normalisation(spec, measured.inputs, measured.lengths),
+        "normalize_targets": resolved_target_scale(spec, measured.targets, measured.lengths, facts),
+    }
     if "path" in type(spec).model_fields:
         update["path"] = raw.origin
     return spec.model_copy(update=update)
 
 
-def _splits(spec: DataSpec, raw: RawData, facts: DataFacts) -> tuple[Split, Split | None, Split]:
+def _splits(spec: DataSpec, raw: RawData, facts: DataFacts) -> tuple[Split, Split | None, Split | None]:
     """What the source has, and from its training samples what it does not have."""
     classes = _classes(raw.train, facts)
     left: Indices = np.arange(len(raw.train))
     test, valid = raw.test, raw.valid
-    if test is None:
+    if test is not None:
+        test = _limited_split(spec, "test", test)
+    elif spec.split.test > 0:
         left, taken = held_out(spec.split, "test", classes, left)
         test = raw.train.chosen(_limited(spec.split, "test", taken, spec.limit))
-    else:
-        test = _limited_split(spec, "test", test)
     if valid is not None:
         valid = _limited_split(spec, "valid", valid)
     elif spec.split.valid > 0:
         left, taken = held_out(spec.split, "valid", classes, left)
         valid = raw.train.chosen(_limited(spec.split, "valid", taken, spec.limit))
-    train = raw.train.chosen(_limited(spec.split, "train", left, spec.limit))
-    return _tensors(spec, train), None if valid is None else _tensors(spec, valid), _tensors(spec, test)
+    left = _limited(spec.split, "train", left, spec.limit)
+    train = raw.train if len(left) == len(raw.train) else raw.train.chosen(left)
+    tensors = [None if split is None else _tensors(spec, split) for split in (valid, test)]
+    return _tensors(spec, train), tensors[0], tensors[1]
 
 
 def _classes(split: RawSplit, facts: DataFacts) -> Array | None:
@@ -174,8 +199,11 @@ def _tensors(spec: DataSpec, split: RawSplit) -> Split:
     inputs = split.inputs
     if isinstance(spec, ImageDataSpec) and (size := spec.resize) is not None:
         inputs = each(inputs, lambda images: pictures.resized(images, size))
-    return Split(each(inputs, _tensor), each(split.targets, _tensor))
+    lengths = _tensor(split.lengths) if split.lengths is not None else None
+    return Split(each(inputs, _tensor), each(split.targets, _tensor), lengths)
 
 
 def _tensor(array: Array) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array))
+    """The same values; of windows that overlap, a view of the rows they are cut from."""
+    is_view = array.size > 0 and min(array.strides) > 0 and array.flags.writeable
+    return torch.from_numpy(array if is_view else np.ascontiguousarray(array))

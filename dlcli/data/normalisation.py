@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dlcli.config.data import DataSpec
+from dlcli.config.facts import DataFacts
 from dlcli.config.normalisation import AutoNormalize, FixedNormalize, NoNormalize, Normalization, NormalizeSpec
 from dlcli.errors import DataError
 
@@ -67,35 +68,75 @@ def _factor(numbers: Tensor) -> _Factor:
     return float(numbers) if len(numbers) == 1 else numbers.to(torch.float32)
 
 
-def resolved_normalisation(spec: DataSpec, inputs: Tensor | dict[str, Tensor]) -> Normalization:
+def resolved_normalisation(spec: DataSpec, inputs: Tensor | dict[str, Tensor], lengths: Tensor | None = None) -> Normalization:
     """The normalisation with its numbers.
 
     Args:
         spec: whose `normalize` says which.
         inputs: the training samples, the channels or features last; of several inputs each by its name.
+        lengths: steps of each sample, where they differ: what lies behind them is not measured.
 
     Raises:
         DataError: the given numbers don't fit the channels, or the values are tokens.
     """
     if isinstance(inputs, dict):
-        return {name: _resolved(spec.normalization_of(name), values, f" of {name}") for name, values in inputs.items()}
+        return {name: _resolved(spec.normalization_of(name), values, lengths, f" of {name}") for name, values in inputs.items()}
     assert isinstance(spec.normalize, NormalizeSpec)
-    return _resolved(spec.normalize, inputs, "")
+    return _resolved(spec.normalize, inputs, lengths, "")
 
 
-def _resolved(normalize: NormalizeSpec, inputs: Tensor, whose: str) -> NormalizeSpec:
-    if not inputs.dtype.is_floating_point and inputs.dtype != torch.uint8:
+def resolved_target_scale(
+    spec: DataSpec, targets: Tensor | dict[str, Tensor], lengths: Tensor | None, facts: DataFacts
+) -> Normalization:
+    """The scale of the values to predict with its numbers; classes have none.
+
+    Args:
+        spec: whose `normalize_targets` says which.
+        targets: of the training samples; of several each by its name.
+        lengths: as for `resolved_normalisation`.
+        facts: says which targets have an answer for each step.
+
+    Raises:
+        DataError: the given numbers don't fit the values, or the targets are classes.
+    """
+    given = spec.normalize_targets
+
+    def resolved(name: str, values: Tensor, whose: str) -> NormalizeSpec:
+        normalize = given.get(name, AutoNormalize()) if isinstance(given, dict) else given
+        if not values.dtype.is_floating_point:
+            if isinstance(normalize, FixedNormalize):
+                raise DataError(f"the targets{whose} are classes, which have no scale", help="leave data.normalize_targets out")
+            return NoNormalize()
+        return _resolved(normalize, values, lengths if facts.targets[name].per_step else None, whose, "normalize_targets")
+
+    if isinstance(targets, dict):
+        return {name: resolved(name, values, f" of {name}") for name, values in targets.items()}
+    [name] = facts.targets
+    return resolved(name, targets, "")
+
+
+def _resolved(
+    normalize: NormalizeSpec, values: Tensor, lengths: Tensor | None, whose: str, field: str = "normalize"
+) -> NormalizeSpec:
+    if not values.dtype.is_floating_point and values.dtype != torch.uint8:
         if isinstance(normalize, FixedNormalize):
             what = f"the tokens{whose} are names, not quantities, and can't be normalised"
-            raise DataError(what, help="leave data.normalize out")
+            raise DataError(what, help=f"leave data.{field} out")
         return NoNormalize()
-    channels = inputs.shape[-1]
+    channels = values.shape[-1]
     if isinstance(normalize, AutoNormalize):
-        return _measured(inputs.reshape(-1, channels))
+        return _measured(_present(values, lengths).reshape(-1, channels))
     if isinstance(normalize, FixedNormalize) and len(normalize.mean) != channels:
-        what = f"data.normalize has {len(normalize.mean)} numbers, and the data{whose} {channels} channels"
-        raise DataError(what, help=f"give {channels} numbers each for `mean` and `std`, or write `normalize: auto`")
+        what = f"data.{field} has {len(normalize.mean)} numbers, and the data{whose} {channels} channels"
+        raise DataError(what, help=f"give {channels} numbers each for `mean` and `std`, or write `{field}: auto`")
     return normalize
+
+
+def _present(values: Tensor, lengths: Tensor | None) -> Tensor:
+    """The steps that are there of samples (N, T, ...), as (steps, ...)."""
+    if lengths is None or values.ndim < 3:
+        return values
+    return values[torch.arange(values.shape[1]) < lengths[:, None]]
 
 
 def _measured(values: Tensor) -> FixedNormalize:

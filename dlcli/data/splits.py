@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dlcli.config.data import SplitSpec
-from dlcli.data.counter_random import mixed, random_order
+from dlcli.data.random_order import mixed, random_order
 from dlcli.errors import DataError
 
 Indices = NDArray[np.int64]
@@ -35,7 +34,7 @@ def held_out(split: SplitSpec, name: str, classes: NDArray[np.int64] | None, amo
     """
     share = split.valid if name == "valid" else split.test
     total = int(share * len(among) + 0.5)
-    order = random_order(mixed(split.seed, _STREAMS[name]), len(among)).numpy()
+    order = random_order(mixed(split.seed, _STREAMS[name]), len(among))
     taken = np.zeros(len(among), dtype=np.bool_)
     if classes is None or not split.stratify:
         taken[order[:total]] = True
@@ -55,8 +54,7 @@ def limited(split: SplitSpec, name: str, count: int, limit: int | None) -> Indic
     if limit is None or limit >= count:
         return None
     order = random_order(mixed(split.seed, len(_STREAMS) + _STREAMS[name]), count)
-    chosen: Indices = torch.sort(order[:limit]).values.numpy()
-    return chosen
+    return np.sort(order[:limit])
 
 
 def _stratified(order: Indices, classes: NDArray[np.int64], total: int) -> Indices:

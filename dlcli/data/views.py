@@ -11,7 +11,7 @@ from torch import Tensor
 from dlcli.config.data import View
 from dlcli.config.shapes import Image, Shape, Volume
 from dlcli.config.shapes import Sequence as SequenceShape
-from dlcli.data.counter_random import mixed, random_order
+from dlcli.data.random_order import mixed, random_order
 
 _PIXEL_ORDER: Final = 6
 """Keeps the order of permuted pixels apart from the draws in `splits`, which have the same seed."""
@@ -35,7 +35,7 @@ class Viewer:
         if view == "permuted_pixels":
             assert isinstance(shape, SequenceShape)
             assert isinstance(shape.time, int)
-            self._order = random_order(mixed(split_seed, _PIXEL_ORDER), shape.time)
+            self._order = torch.from_numpy(random_order(mixed(split_seed, _PIXEL_ORDER), shape.time))
 
     def to(self, device: torch.device) -> Self:
         """The same on a device."""

@@ -20,12 +20,14 @@ from dlcli.config.layers import (
 )
 from dlcli.config.layers.base import LayerSpec
 from dlcli.config.shapes import Image, Sequence, Shape, Vector, channel_axis, channels_of, fixed_sizes, token_of, window_sizes
-from dlcli.models import over_time
-from dlcli.models.activation import PReLU
+from dlcli.models import normalisation_over_time, over_time
+from dlcli.models.activation import LogSoftmaxOverTime, PReLU, SoftmaxOverTime
+from dlcli.models.dropout import VariationalDropout
 from dlcli.models.flatten import FlattenImage
-from dlcli.models.global_pooling import GlobalAvgPool, GlobalMaxPool
+from dlcli.models.global_pooling import GlobalAvgPool, GlobalMaxPool, LastStep
 from dlcli.models.joins import Add, Concat, Maximum, Multiply, Subtract
-from dlcli.models.recurrent import GRU, LSTM, RNN
+from dlcli.models.recurrent import GRU, LSTM, RNN, Recurrent
+from dlcli.models.recurrent_initialisation import start_recurrent
 from dlcli.models.reshaping import Permute, Reshape
 
 Shapes = tuple[Shape, ...]
@@ -103,18 +105,18 @@ def _channel_norm(layer: Callable[..., nn.Module], spec: Any, shape: Shape) -> n
 
 
 def _batch_norm1d(spec: Any, inputs: Shapes) -> nn.Module:
-    layer = over_time.BatchNorm1d if isinstance(inputs[0], Sequence) else nn.BatchNorm1d
+    layer = normalisation_over_time.BatchNorm1d if isinstance(inputs[0], Sequence) else nn.BatchNorm1d
     return _channel_norm(layer, spec, inputs[0])
 
 
 def _instance_norm(spec: Any, inputs: Shapes) -> nn.Module:
     if isinstance(inputs[0], Sequence):
-        return _channel_norm(over_time.InstanceNorm1d, spec, inputs[0])
+        return _channel_norm(normalisation_over_time.InstanceNorm1d, spec, inputs[0])
     return _channel_norm(nn.InstanceNorm2d if isinstance(inputs[0], Image) else nn.InstanceNorm3d, spec, inputs[0])
 
 
 def _group_norm(spec: normalisation.GroupNorm, inputs: Shapes) -> nn.Module:
-    layer = over_time.GroupNorm if isinstance(inputs[0], Sequence) else nn.GroupNorm
+    layer = normalisation_over_time.GroupNorm if isinstance(inputs[0], Sequence) else nn.GroupNorm
     return layer(spec.num_groups, channels_of(inputs[0]), spec.eps, spec.affine)
 
 
@@ -129,8 +131,12 @@ def _prelu(spec: activation.Prelu, inputs: Shapes) -> nn.Module:
     return PReLU(spec.num_parameters, spec.init, axis=axis)
 
 
-def _over_axis(layer: Callable[[int], nn.Module]) -> Builder:
-    return lambda spec, inputs: layer(spec.resolved_dim(inputs[0]))
+def _over_axis(layer: Callable[[int], nn.Module], over_steps: Callable[[], nn.Module]) -> Builder:
+    def build(spec: Any, inputs: Shapes) -> nn.Module:
+        axis = spec.resolved_dim(inputs[0])
+        return over_steps() if axis == 1 and isinstance(inputs[0], Sequence) else layer(axis)
+
+    return build
 
 
 def _flatten(spec: reshaping.Flatten, inputs: Shapes) -> nn.Module:
@@ -139,18 +145,25 @@ def _flatten(spec: reshaping.Flatten, inputs: Shapes) -> nn.Module:
     return nn.Flatten(spec.start_dim, spec.end_dim)
 
 
-def _recurrent(layer: Callable[..., nn.Module], *own: str) -> Builder:
+def _recurrent(layer: type[Recurrent], *own: str) -> Builder:
     """A builder of a recurrent layer; `own` are the fields that only this one has."""
-    return lambda spec, inputs: layer(
-        channels_of(inputs[0]),
-        spec.hidden_size,
-        spec.num_layers,
-        last=spec.return_ == "last",
-        bias=spec.bias,
-        dropout=spec.dropout,
-        bidirectional=spec.bidirectional,
-        **{field: getattr(spec, field) for field in own},
-    )
+
+    def build(spec: Any, inputs: Shapes) -> nn.Module:
+        module = layer(
+            channels_of(inputs[0]),
+            spec.hidden_size,
+            spec.num_layers,
+            last=spec.return_ == "last",
+            recurrent_dropout=spec.recurrent_dropout,
+            bias=spec.bias,
+            dropout=spec.dropout,
+            bidirectional=spec.bidirectional,
+            **{field: getattr(spec, field) for field in own},
+        )
+        start_recurrent(module, spec)
+        return module
+
+    return build
 
 
 BUILDERS: Final[Mapping[type[LayerSpec], Builder]] = {
@@ -173,13 +186,14 @@ BUILDERS: Final[Mapping[type[LayerSpec], Builder]] = {
     pooling.AdaptiveAvgPool3d: _adaptive_pool(nn.AdaptiveAvgPool3d),
     pooling.GlobalAvgPool: _global_pool(GlobalAvgPool),
     pooling.GlobalMaxPool: _global_pool(GlobalMaxPool),
+    pooling.LastStep: lambda *_: LastStep(),
     normalisation.BatchNorm1d: _batch_norm1d,
     normalisation.BatchNorm2d: lambda spec, inputs: _channel_norm(nn.BatchNorm2d, spec, inputs[0]),
     normalisation.BatchNorm3d: lambda spec, inputs: _channel_norm(nn.BatchNorm3d, spec, inputs[0]),
     normalisation.LayerNorm: _layer_norm,
     normalisation.GroupNorm: _group_norm,
     normalisation.InstanceNorm: _instance_norm,
-    dropout.Dropout: lambda spec, _: nn.Dropout(spec.p),
+    dropout.Dropout: lambda spec, _: (VariationalDropout if spec.variational else nn.Dropout)(spec.p),
     dropout.Dropout1d: lambda spec, _: over_time.Dropout1d(spec.p),
     dropout.Dropout2d: lambda spec, _: nn.Dropout2d(spec.p),
     dense.Linear: lambda spec, inputs: nn.Linear(channels_of(inputs[0]), spec.out_features, spec.bias),
@@ -202,10 +216,10 @@ BUILDERS: Final[Mapping[type[LayerSpec], Builder]] = {
     activation.Tanh: lambda *_: nn.Tanh(),
     activation.Sigmoid: lambda *_: nn.Sigmoid(),
     activation.Softplus: lambda spec, _: nn.Softplus(spec.beta, spec.threshold),
-    activation.Softmax: _over_axis(nn.Softmax),
-    activation.LogSoftmax: _over_axis(nn.LogSoftmax),
+    activation.Softmax: _over_axis(nn.Softmax, SoftmaxOverTime),
+    activation.LogSoftmax: _over_axis(nn.LogSoftmax, LogSoftmaxOverTime),
     recurrent.Rnn: _recurrent(RNN, "nonlinearity"),
-    recurrent.Lstm: _recurrent(LSTM, "forget_bias"),
+    recurrent.Lstm: _recurrent(LSTM, "proj_size"),
     recurrent.Gru: _recurrent(GRU),
     join.Add: lambda *_: Add(),
     join.Multiply: lambda *_: Multiply(),

@@ -11,8 +11,10 @@ from dlcli.config.graph import Graph, LayerNode
 from dlcli.config.initialisation import InitSpec, WithInit
 from dlcli.config.layers.base import OwnLayer
 from dlcli.config.layers.nesting import TimeDistributed as TimeDistributedSpec
+from dlcli.config.shapes import Sequence, Shape, Time
 from dlcli.models.builders import BUILDERS
 from dlcli.models.initialisation import initialise
+from dlcli.models.valid_steps import fill_padding, put_back, select_valid
 
 Values = Tensor | Mapping[str, Tensor]
 """One tensor, or several by name."""
@@ -22,8 +24,11 @@ class Network(nn.Module):
     """The layers of a graph, each registered under its name.
 
     Reads (batch, *sizes of the input) and gives (batch, *sizes of the output); of several inputs or outputs, a mapping of
-    such tensors by name.
+    such tensors by name. Sequences of different lengths stand padded in one batch, with the lengths beside them: what is given
+    at valid steps is what each sequence gives alone, and what lies in the padding, NaN too, never matters.
     """
+
+    reads_lengths = True
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
@@ -33,31 +38,53 @@ class Network(nn.Module):
                 self.add_module(node.name, _build(node))
         self._input = next(iter(graph.inputs)) if len(graph.inputs) == 1 else None
         self._output = graph.outputs[0] if len(graph.outputs) == 1 else None
-        self._steps = None if _is_chain(graph) else _plan(graph)
+        self._is_chain = _is_chain(graph)
+        self._steps = _plan(graph, cast("dict[str, nn.Module]", self._modules))
 
-    def forward(self, inputs: Values) -> Values:
-        """Runs the layers in order; what no later layer reads is let go."""
+    def forward(self, inputs: Values, lengths: Tensor | None = None) -> Values:
+        """Runs the layers in order; what no later layer reads is let go.
+
+        Args:
+            inputs: one tensor, or several by name.
+            lengths: steps of each sample of the batch, int64 (batch,), in the inputs whose number of steps is not fixed.
+        """
         layers = cast("dict[str, nn.Module]", self._modules)
-        if self._steps is None:
+        if lengths is None and self._is_chain:
             for layer in layers.values():
                 inputs = layer(inputs)
             return inputs
         values = {self._input: inputs} if self._input is not None else dict(cast("Mapping[str, Tensor]", inputs))
+        if lengths is not None:
+            self._clear_padding(cast("dict[str, Tensor]", values), lengths)
         for step in self._steps:
-            values[step.name] = layers[step.layer](*map(values.__getitem__, step.inputs))
+            read = map(values.__getitem__, step.inputs)
+            if lengths is None or step.time is None:
+                values[step.name] = layers[step.layer](*read)
+            else:
+                values[step.name] = layers[step.layer](*read, step.time.at(lengths))
             for source in step.finished:
                 del values[source]
         if self._output is not None:
             return values[self._output]
         return {name: cast("Tensor", values[name]) for name in self.graph.outputs}
 
+    def _clear_padding(self, values: dict[str, Tensor], lengths: Tensor) -> None:
+        """Puts 0 behind the end of each input."""
+        for name, shape in self.graph.inputs.items():
+            time = _any_time(shape)
+            if time is not None:
+                values[name] = fill_padding(values[name], time.at(lengths), 0)
+
 
 class TimeDistributed(Network):
     """The layers of a graph applied to each step: (batch, time, *input) -> (batch, time, *output)."""
 
-    def forward(self, inputs: Values) -> Tensor:
-        """Runs all steps of all samples as one batch."""
+    def forward(self, inputs: Values, lengths: Tensor | None = None) -> Tensor:
+        """Runs all steps of all samples as one batch; of sequences of different lengths only the steps that are there."""
         sequence = cast("Tensor", inputs)
+        if lengths is not None:
+            steps = cast("Tensor", super().forward(select_valid(sequence, lengths)))
+            return put_back(steps, lengths, sequence.shape[1])
         output = cast("Tensor", super().forward(sequence.flatten(0, 1)))
         return output.reshape(*sequence.shape[:2], *output.shape[1:])
 
@@ -70,6 +97,8 @@ class _Step(NamedTuple):
     inputs: tuple[str, ...]
     finished: tuple[str, ...]
     """Values that no later step reads."""
+    time: Time | None
+    """What turns the lengths of the network's input into those that the layer is given; None where it is given none."""
 
 
 def build_network(graph: Graph, init: InitSpec | None) -> Network:
@@ -114,12 +143,29 @@ def _is_chain(graph: Graph) -> bool:
     return reads_above and is_plain and not any(node.shares for node in graph.nodes)
 
 
-def _plan(graph: Graph) -> tuple[_Step, ...]:
+def _plan(graph: Graph, layers: Mapping[str, nn.Module]) -> tuple[_Step, ...]:
     """The calls that lead to the outputs, in order."""
     read_later = set(graph.outputs)
     steps = []
     for node in reversed(graph.running()):
         finished = tuple(name for name in dict.fromkeys(node.inputs) if name not in read_later)
-        steps.append(_Step(node.name, node.shares or node.name, node.inputs, finished))
+        layer = node.shares or node.name
+        steps.append(_Step(node.name, layer, node.inputs, finished, _lengths_for(layers[layer], node.input_shapes[0])))
         read_later.update(node.inputs)
     return tuple(reversed(steps))
+
+
+def _lengths_for(layer: nn.Module, shape: Shape) -> Time | None:
+    """What makes the lengths that a layer reads from those of the network's input, for an input of this shape.
+
+    A nested network counts from the same input as the network around it; every other layer is given the lengths that it sees.
+    """
+    time = _any_time(shape)
+    if time is None or not getattr(layer, "reads_lengths", False):
+        return None
+    return Time() if isinstance(layer, Network) and not isinstance(layer, TimeDistributed) else time
+
+
+def _any_time(shape: Shape) -> Time | None:
+    """The steps of a sequence whose number differs from sample to sample."""
+    return shape.time if isinstance(shape, Sequence) and isinstance(shape.time, Time) else None

@@ -33,7 +33,7 @@ def python_module(graph: Graph, introduction: str) -> str:
     """
     classes = _Classes()
     classes.add(graph, None)
-    bodies = "\n\n\n".join(classes.texts())
+    bodies = "\n\n\n".join([*classes.functions, *classes.texts()])
     uses = {name: re.search(rf"(?<![\w.\"]){name}\.", bodies) is not None for name in ("torch", "F")}
     imports = (
         ["import torch"] * uses["torch"] + ["import torch.nn.functional as F"] * uses["F"] + ["from torch import Tensor, nn"]
@@ -88,9 +88,14 @@ class _Class:
 
 
 class _Classes:
-    """The classes of a module, in an order in which each needs only those above it."""
+    """The classes of a module, in an order in which each needs only those above it.
+
+    Attributes:
+        functions: those that they call, each once.
+    """
 
     def __init__(self) -> None:
+        self.functions: dict[str, None] = {}
         self._by_skeleton: dict[_Skeleton, _Class] = {}
 
     def add(self, graph: Graph, owner: LayerNode | None) -> tuple[int, _Use]:
@@ -100,6 +105,8 @@ class _Classes:
         sources: dict[str, LayerSource] = {}
         for node in graph.nodes:
             source = sources[node.name] = _source(node)
+            if source.function is not None:
+                self.functions[source.function] = None
             if node.shares is not None:
                 continue
             if node.body is not None:

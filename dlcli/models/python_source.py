@@ -71,12 +71,14 @@ class LayerSource:
         value: the expression; `{layer}` is the module, `{0}`, `{1}` ... what the layer reads.
         target: what the value is assigned to, where it is a tuple.
         before: a statement that must come first.
+        function: a function that they call, which the module has once.
     """
 
     module: Call | None
     value: str = CALL
     target: str = "{target}"
     before: str | None = None
+    function: str | None = None
 
 
 Writer = Callable[[Any, Shapes], LayerSource]
@@ -277,8 +279,10 @@ def _layer_norm(spec: normalisation.LayerNorm, inputs: Shapes) -> LayerSource:
     )
 
 
-def _dropout(layer: str) -> Writer:
-    return lambda spec, _: LayerSource(Call(layer, (_first("p", spec.p),)))
+def _dropout_of_values(spec: dropout.Dropout, _: Shapes) -> LayerSource:
+    """One mask for all steps is that of a sequence of a single one."""
+    value = "{0} * {layer}(torch.ones_like({0}[:, :1]))" if spec.variational else CALL
+    return LayerSource(Call("nn.Dropout", (_first("p", spec.p),)), value)
 
 
 def _dropout1d(spec: dropout.Dropout1d, inputs: Shapes) -> LayerSource:
@@ -319,6 +323,15 @@ def _over_axis(function: str) -> Writer:
     return lambda spec, inputs: _function(function, Argument("dim", spec.resolved_dim(inputs[0]), REQUIRED))
 
 
+_DROP_RECURRENT: Final = '''def drop_recurrent(layer: nn.RNNBase, p: float) -> dict[str, Tensor]:
+    """The hidden-to-hidden weights; in training a share `p` of them is 0, the same at all steps."""
+    return {
+        name: F.dropout(weight, p, layer.training)
+        for name, weight in layer.named_parameters()
+        if name.startswith("weight_hh")
+    }'''
+
+
 def _recurrent(layer: str, *own: Argument) -> Writer:
     """`own` are the fields that only this layer has, with torch's defaults."""
     states = "(h, _)" if layer == "nn.LSTM" else "h"
@@ -337,10 +350,14 @@ def _recurrent(layer: str, *own: Argument) -> Writer:
                 Argument("bidirectional", spec.bidirectional, default=False),
             ),
         )
+        call, function = CALL, None
+        if spec.recurrent_dropout:
+            dropped = f"drop_recurrent({{layer}}, {spec.recurrent_dropout})"
+            call, function = f"torch.func.functional_call({{layer}}, {dropped}, {{0}})", _DROP_RECURRENT
         if spec.return_ == "sequence":
-            return LayerSource(module, target="{target}, _")
+            return LayerSource(module, call, target="{target}, _", function=function)
         top = "torch.cat((h[-2], h[-1]), dim=1)" if spec.bidirectional else "h[-1]"
-        return LayerSource(module, top, before=f"_, {states} = {CALL}")
+        return LayerSource(module, top, before=f"_, {states} = {call}", function=function)
 
     return write
 
@@ -381,15 +398,16 @@ SOURCES: Final[Mapping[type[LayerSpec], Writer]] = {
     pooling.AdaptiveAvgPool3d: _adaptive_pool("F.adaptive_avg_pool3d"),
     pooling.GlobalAvgPool: _global_pool("mean"),
     pooling.GlobalMaxPool: _global_pool("amax"),
+    pooling.LastStep: lambda *_: LayerSource(None, "{0}[:, -1]"),
     normalisation.BatchNorm1d: _channel_norm("nn.BatchNorm1d"),
     normalisation.BatchNorm2d: _channel_norm("nn.BatchNorm2d"),
     normalisation.BatchNorm3d: _channel_norm("nn.BatchNorm3d"),
     normalisation.LayerNorm: _layer_norm,
     normalisation.GroupNorm: _group_norm,
     normalisation.InstanceNorm: _instance_norm,
-    dropout.Dropout: _dropout("nn.Dropout"),
+    dropout.Dropout: _dropout_of_values,
     dropout.Dropout1d: _dropout1d,
-    dropout.Dropout2d: _dropout("nn.Dropout2d"),
+    dropout.Dropout2d: lambda spec, _: LayerSource(Call("nn.Dropout2d", (_first("p", spec.p),))),
     dense.Linear: _linear,
     dense.Embedding: _embedding,
     reshaping.Flatten: _flatten,
@@ -413,7 +431,7 @@ SOURCES: Final[Mapping[type[LayerSpec], Writer]] = {
     activation.Softmax: _over_axis("torch.softmax"),
     activation.LogSoftmax: _over_axis("torch.log_softmax"),
     recurrent.Rnn: _recurrent("nn.RNN", Argument("nonlinearity", "tanh", "tanh")),
-    recurrent.Lstm: _recurrent("nn.LSTM"),
+    recurrent.Lstm: _recurrent("nn.LSTM", Argument("proj_size", 0, 0)),
     recurrent.Gru: _recurrent("nn.GRU"),
     join.Add: _join("+"),
     join.Multiply: _join("*"),

@@ -9,9 +9,10 @@ from torch import nn
 
 from dlcli.config.training import TrainSpec
 from dlcli.data.batches import Batches
-from dlcli.data.dataset import Dataset, Split
+from dlcli.data.dataset import Dataset
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import UsageError
+from dlcli.models.carried_state import reset_state
 from dlcli.training.objectives import Objective
 
 _LEAST_BATCH: Final = 64
@@ -28,19 +29,20 @@ def evaluation_batches(dataset: Dataset, split: str, preprocessing: Preprocessin
     Raises:
         UsageError: there is no such split.
     """
-    splits: dict[str, Split | None] = {"train": dataset.train, "valid": dataset.valid, "test": dataset.test}
+    splits = dataset.splits()
     samples = splits.get(split)
     if samples is None:
         there = ", ".join(name for name, samples in splits.items() if samples is not None)
         raise UsageError(f"the data has no split `{split}`", help=f"there are: {there}")
-    return Batches(samples, preprocessing, evaluation_batch_size(train), seed=train.seed)
+    size = evaluation_batch_size(train)
+    return Batches(samples, preprocessing, size, facts=dataset.facts, seed=train.seed, in_streams=train.stateful)
 
 
 def evaluate(network: nn.Module, batches: Batches, objective: Objective) -> dict[str, float]:
     """Loss and metrics over all samples of a split.
 
     Args:
-        network: called in eval mode, and left in the mode it was in.
+        network: called in eval mode, and left in the mode it was in; a state that it carries is forgotten.
         batches: of the split, in order, on the network's device.
         objective: the training's.
 
@@ -50,8 +52,12 @@ def evaluate(network: nn.Module, batches: Batches, objective: Objective) -> dict
     tally = objective.tally()
     was_training = network.training
     network.eval()
+    if batches.in_streams:
+        reset_state(network)
     with torch.inference_mode():
         for batch in batches.in_order():
-            tally.update(network(batch.inputs), batch.targets)
+            tally.update(batch.through(network), batch.targets, batch.steps)
     network.train(was_training)
+    if batches.in_streams:
+        reset_state(network)
     return tally.figures()

@@ -78,16 +78,23 @@ def _evaluated(trainer: Trainer) -> dict[str, Any]:
         "step": progress.step,
         "train/loss": trainer.mean_loss(),
     }
+    norm, padding = trainer.mean_gradient_norm(), trainer.batches.padding(progress.epoch)
+    if norm is not None:
+        record["train/gradient_norm"] = norm
     if trainer.dataset.valid is not None:
         record |= {f"valid/{name}": value for name, value in trainer.evaluate("valid").items()}
     for key, value in record.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise DivergedError(f"{key} is {value} after epoch {progress.epoch + 1}", help=LOWER_THE_RATE)
-    return record | {
-        "train_seconds": progress.epoch_seconds,
-        "samples_per_second": progress.samples / progress.epoch_seconds,
-        "lr": trainer.first_learning_rate,
-    }
+    return (
+        record
+        | {
+            "train_seconds": progress.epoch_seconds,
+            "samples_per_second": progress.samples / progress.epoch_seconds,
+            "lr": trainer.first_learning_rate,
+        }
+        | ({"padding": padding} if padding is not None else {})
+    )
 
 
 def save(trainer: Trainer, folder: Path) -> None:

@@ -11,21 +11,23 @@ from torch import Tensor
 from dlcli.config.facts import DataFacts, Target
 from dlcli.config.losses import LossSpec
 from dlcli.config.metrics import MetricSpec
+from dlcli.config.normalisation import FixedNormalize, Normalization, NormalizeSpec
 from dlcli.config.training import TrainSpec
 from dlcli.data.dataset import Tensors
 from dlcli.training.losses import build_loss
 from dlcli.training.metrics import Metric, build_metrics
+from dlcli.training.target_scale import TargetScale
 
-LossOfBatch = Callable[[Tensors, Tensors], Tensor]
-"""From the network's outputs and the targets of a batch to a tensor of no axes."""
+LossOfBatch = Callable[[Tensors, Tensors, Tensor | None], Tensor]
+"""From the network's outputs and the targets and steps of a batch to a tensor of no axes."""
 
 
 class Tally(ABC):
     """Loss and metrics over all samples of a split, gathered batch by batch on the device."""
 
     @abstractmethod
-    def update(self, outputs: Tensors, targets: Tensors) -> None:
-        """Takes one batch."""
+    def update(self, outputs: Tensors, targets: Tensors, steps: Tensor | None = None) -> None:
+        """Takes one batch; its targets and steps are as in `Batch`."""
 
     @abstractmethod
     def figures(self) -> dict[str, float]:
@@ -35,11 +37,12 @@ class Tally(ABC):
 class Objective(ABC):
     """What is made small, and what is measured of it.
 
-    Outputs and targets are as the network and the batches give them: one tensor, or several by name.
+    Outputs, targets and steps are as the network and the batches give them: one tensor, or several by name. Of answers for
+    each step only the steps that are there count.
     """
 
     @abstractmethod
-    def __call__(self, outputs: Tensors, targets: Tensors) -> Tensor:
+    def __call__(self, outputs: Tensors, targets: Tensors, steps: Tensor | None = None) -> Tensor:
         """The mean loss of a batch, a tensor of no axes."""
 
     @abstractmethod
@@ -64,6 +67,7 @@ class SingleObjective(Objective):
         target: what the output is compared with.
         device: where outputs and targets are.
         target_name: of the target, where the data has several.
+        scale: of the values to predict: the loss compares them in it.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class SingleObjective(Objective):
         device: torch.device,
         *,
         target_name: str | None = None,
+        scale: NormalizeSpec | None = None,
     ) -> None:
         self._spec = loss
         self._loss = build_loss(loss, device)
@@ -81,14 +86,18 @@ class SingleObjective(Objective):
         self._target = target
         self._device = device
         self._target_name = target_name
+        self._scale = TargetScale(scale, device) if isinstance(scale, FixedNormalize) else None
 
-    def __call__(self, outputs: Tensors, targets: Tensors) -> Tensor:
-        assert isinstance(outputs, Tensor)
-        return self._loss(outputs, self.answers(targets))
+    def __call__(self, outputs: Tensors, targets: Tensors, steps: Tensor | None = None) -> Tensor:
+        return self.loss(self.judged(outputs, steps), self.answers(targets))
+
+    def loss(self, outputs: Tensor, answers: Tensor) -> Tensor:
+        """The mean loss of outputs, those of steps that are not there left out."""
+        return self._loss(outputs, answers if self._scale is None else self._scale.standardised(answers))
 
     def in_group(self, group: Sequence[Tensors]) -> LossOfBatch:
         total = sum(self.weight(targets) for targets in group)
-        return lambda outputs, targets: self(outputs, targets) * (self.weight(targets) / total)
+        return lambda outputs, targets, steps: self(outputs, targets, steps) * (self.weight(targets) / total)
 
     def tally(self) -> Tally:
         return _SingleTally(self, build_metrics(self._metrics, self._spec, self._target, self._device), self._device)
@@ -96,6 +105,17 @@ class SingleObjective(Objective):
     def weight(self, targets: Tensors) -> float | Tensor:
         """What the mean loss of a batch was divided by."""
         return self._loss.weight(self.answers(targets))
+
+    def judged(self, outputs: Tensors, steps: Tensor | None) -> Tensor:
+        """The outputs that there are answers for: of a batch of different lengths (steps, ...)."""
+        assert isinstance(outputs, Tensor)
+        if steps is None or not self._target.per_step:
+            return outputs
+        return outputs.flatten(0, 1).index_select(0, steps)
+
+    def in_units(self, outputs: Tensor) -> Tensor:
+        """Outputs in the units of the data."""
+        return outputs if self._scale is None else self._scale.in_units(outputs)
 
     def answers(self, targets: Tensors) -> Tensor:
         """Those of the targets that the output is compared with."""
@@ -112,14 +132,14 @@ class _SingleTally(Tally):
         self._sum = torch.zeros((), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
         self._weight = torch.zeros_like(self._sum)
 
-    def update(self, outputs: Tensors, targets: Tensors) -> None:
-        assert isinstance(outputs, Tensor)
-        answers = self._objective.answers(targets)
+    def update(self, outputs: Tensors, targets: Tensors, steps: Tensor | None = None) -> None:
+        judged, answers = self._objective.judged(outputs, steps), self._objective.answers(targets)
         weight = self._objective.weight(answers)
-        self._sum += self._objective(outputs, answers) * weight
+        self._sum += self._objective.loss(judged, answers) * weight
         self._weight += weight
+        judged = self._objective.in_units(judged)
         for metric in self._metrics:
-            metric.update(outputs, answers)
+            metric.update(judged, answers)
 
     def figures(self) -> dict[str, float]:
         return {"loss": float(self._sum / self._weight), **{metric.name: metric.value() for metric in self._metrics}}
@@ -135,16 +155,16 @@ class SumOfObjectives(Objective):
     def __init__(self, parts: Mapping[str, tuple[float, SingleObjective]]) -> None:
         self._parts = parts
 
-    def __call__(self, outputs: Tensors, targets: Tensors) -> Tensor:
+    def __call__(self, outputs: Tensors, targets: Tensors, steps: Tensor | None = None) -> Tensor:
         assert isinstance(outputs, dict)
-        return _sum(weight * part(outputs[name], targets) for name, (weight, part) in self._parts.items())
+        return _sum(weight * part(outputs[name], targets, steps) for name, (weight, part) in self._parts.items())
 
     def in_group(self, group: Sequence[Tensors]) -> LossOfBatch:
         losses = {name: (weight, part.in_group(group)) for name, (weight, part) in self._parts.items()}
 
-        def of_batch(outputs: Tensors, targets: Tensors) -> Tensor:
+        def of_batch(outputs: Tensors, targets: Tensors, steps: Tensor | None) -> Tensor:
             assert isinstance(outputs, dict)
-            return _sum(weight * loss(outputs[name], targets) for name, (weight, loss) in losses.items())
+            return _sum(weight * loss(outputs[name], targets, steps) for name, (weight, loss) in losses.items())
 
         return of_batch
 
@@ -156,10 +176,10 @@ class _SumOfTallies(Tally):
     def __init__(self, parts: Mapping[str, tuple[float, Tally]]) -> None:
         self._parts = parts
 
-    def update(self, outputs: Tensors, targets: Tensors) -> None:
+    def update(self, outputs: Tensors, targets: Tensors, steps: Tensor | None = None) -> None:
         assert isinstance(outputs, dict)
         for name, (_, tally) in self._parts.items():
-            tally.update(outputs[name], targets)
+            tally.update(outputs[name], targets, steps)
 
     def figures(self) -> dict[str, float]:
         figures = {"loss": 0.0}
@@ -174,7 +194,9 @@ def _sum(losses: Iterable[Tensor]) -> Tensor:
     return torch.stack(list(losses)).sum()
 
 
-def build_objective(train: TrainSpec, facts: DataFacts, outputs: Sequence[str], device: torch.device) -> Objective:
+def build_objective(
+    train: TrainSpec, facts: DataFacts, outputs: Sequence[str], device: torch.device, scales: Normalization | None = None
+) -> Objective:
     """What a config's network is trained for.
 
     Args:
@@ -182,12 +204,15 @@ def build_objective(train: TrainSpec, facts: DataFacts, outputs: Sequence[str], 
         facts: tells what each output is compared with.
         outputs: the names of the network's outputs.
         device: where outputs and targets are.
+        scales: of values to predict, as `data.normalize_targets` has them once the data is read.
     """
 
     def single(output: str, loss: LossSpec, metrics: tuple[MetricSpec, ...]) -> SingleObjective:
         target = facts.target_of(output)
         assert target is not None
-        return SingleObjective(loss, metrics, target, device, target_name=output if len(facts.targets) > 1 else None)
+        name = output if len(facts.targets) > 1 else None
+        scale = scales.get(output) if isinstance(scales, dict) else scales
+        return SingleObjective(loss, metrics, target, device, target_name=name, scale=scale)
 
     if isinstance(train.loss, LossSpec):
         [output] = outputs

@@ -34,6 +34,8 @@ class Progress:
     """Steps taken in the epoch under way."""
     loss_sum: float = 0.0
     """Of the epoch under way: losses times samples."""
+    norm_sum: float = 0.0
+    """Of the epoch under way: norms of the gradients, where they are bounded."""
     samples: int = 0
     """Of the epoch under way: samples seen."""
     epoch_seconds: float = 0.0
@@ -77,7 +79,7 @@ class Progress:
         self.epoch += 1
         self.train_seconds += self.epoch_seconds
         self.total_samples += self.samples
-        self.step_in_epoch, self.samples, self.loss_sum, self.epoch_seconds = 0, 0, 0.0, 0.0
+        self.step_in_epoch, self.samples, self.loss_sum, self.norm_sum, self.epoch_seconds = 0, 0, 0.0, 0.0, 0.0
         self.epochs_without_better += 1
         if _gain(value, self.to_beat, larger_is_better) > min_delta:
             self.to_beat, self.epochs_without_better = value, 0

@@ -16,6 +16,7 @@ from dlcli.data.batches import Batch, Batches
 from dlcli.data.dataset import Dataset
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import CheckpointError, DivergedError
+from dlcli.models.carried_state import carry_state, reset_state, restore_state, state_of
 from dlcli.runtime.seed import random_state, restore_random_state
 from dlcli.training.averaging import WeightAverage
 from dlcli.training.checkpoint import Checkpoint, save_checkpoint
@@ -59,15 +60,26 @@ class Trainer:
         self.spec = spec
         self.device = device
         self.progress = Progress()
-        self.batches = Batches(dataset.train, preprocessing, spec.batch_size, seed=spec.seed, repeat=dataset.spec.repeat)
+        self.batches = Batches(
+            dataset.train,
+            preprocessing,
+            spec.batch_size,
+            facts=dataset.facts,
+            seed=spec.seed,
+            repeat=dataset.spec.repeat,
+            in_streams=spec.stateful,
+        )
+        if spec.stateful:
+            carry_state(network)
         self.steps_per_epoch = math.ceil(len(self.batches) / spec.accumulate)
         total_steps = min(spec.epochs * self.steps_per_epoch, spec.max_steps or math.inf)
-        self._objective = build_objective(spec, dataset.facts, outputs, device)
+        self._objective = build_objective(spec, dataset.facts, outputs, device, dataset.spec.normalize_targets)
         self._optimisers = build_optimisers(spec.optimizer, network)
         self._schedule = Schedule(spec.schedule, spec.optimizer.lr, self.steps_per_epoch, int(total_steps))
         self._average = WeightAverage(network, spec.ema.decay) if spec.ema else None
         self._preprocessing = preprocessing
         self._loss_sum = torch.zeros((), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
+        self._norm_sum = torch.zeros_like(self._loss_sum)
         self._unchecked: list[Tensor] = []
 
     @property
@@ -88,6 +100,8 @@ class Trainer:
     def groups(self) -> Iterator[list[Batch]]:
         """What is left of the epoch under way, up to `max_steps`: for each step its batches."""
         start = self.progress.step_in_epoch * self.spec.accumulate
+        if self.spec.stateful and start == 0:
+            reset_state(self.network)
         batches = self.batches.epoch(self.progress.epoch, start)
         last = self.spec.max_steps or math.inf
         while self.progress.step < last and (group := list(islice(batches, self.spec.accumulate))):
@@ -106,7 +120,7 @@ class Trainer:
         self._optimisers.zero_grad()
         loss = self._backward(group)
         if clip is not None and clip.max_norm is not None:
-            nn.utils.clip_grad_norm_(self.network.parameters(), clip.max_norm)
+            self._norm_sum += nn.utils.clip_grad_norm_(self.network.parameters(), clip.max_norm)
         elif clip is not None and clip.max_value is not None:
             nn.utils.clip_grad_value_(self.network.parameters(), clip.max_value)
         self._optimisers.step(self.learning_rate)
@@ -124,12 +138,13 @@ class Trainer:
 
     def _backward(self, group: list[Batch]) -> Tensor:
         if len(group) == 1:
-            loss = self._objective(self.network(group[0].inputs), group[0].targets)
+            [batch] = group
+            loss = self._objective(batch.through(self.network), batch.targets, batch.steps)
             loss.backward()
             return loss.detach()
         loss_of_batch, shares = self._objective.in_group([batch.targets for batch in group]), []
         for batch in group:
-            share = loss_of_batch(self.network(batch.inputs), batch.targets)
+            share = loss_of_batch(batch.through(self.network), batch.targets, batch.steps)
             share.backward()
             shares.append(share.detach())
         return torch.stack(shares).sum()
@@ -169,6 +184,11 @@ class Trainer:
         """Of the epoch under way, so far."""
         return float(self._loss_sum) / self.progress.samples
 
+    def mean_gradient_norm(self) -> float | None:
+        """Of the steps of the epoch under way, before it was bounded; None where it is not."""
+        clip = self.spec.clip_gradients
+        return float(self._norm_sum) / self.progress.step_in_epoch if clip is not None and clip.max_norm is not None else None
+
     def evaluate(self, split: str) -> dict[str, float]:
         """Loss and metrics of the judged network on a split that is there."""
         batches = evaluation_batches(self.dataset, split, self._preprocessing, self.spec)
@@ -182,6 +202,7 @@ class Trainer:
         min_delta = stopping.min_delta if stopping else 0.0
         is_best = self.progress.end_epoch(value, loss, larger_is_better=larger, min_delta=min_delta)
         self._loss_sum.zero_()
+        self._norm_sum.zero_()
         self._schedule.after_epoch(value, self.progress.plateau, larger_is_better=larger)
         self.progress.finished = self.why_over(cut_short=cut_short)
         return is_best
@@ -211,7 +232,7 @@ class Trainer:
             ResourceError: the disk does not take it.
         """
         self.check()
-        self.progress.loss_sum = float(self._loss_sum)
+        self.progress.loss_sum, self.progress.norm_sum = float(self._loss_sum), float(self._norm_sum)
         tensors = {
             "model": self.network.state_dict(),
             "optimizer": self._optimisers.state(),
@@ -219,6 +240,8 @@ class Trainer:
         }
         if self._average is not None:
             tensors["ema"] = self._average.network.state_dict()
+        if self.spec.stateful and self.progress.step_in_epoch:
+            tensors["carried"] = state_of(self.network)
         return save_checkpoint(folder, self.progress.step, tensors, {"progress": self.progress.as_json()})
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -237,6 +260,9 @@ class Trainer:
             raise CheckpointError(f"{checkpoint.path} does not say how far the training had come: {error}") from error
         self._optimisers.load_state(optimizer)
         self._loss_sum.fill_(self.progress.loss_sum)
+        self._norm_sum.fill_(self.progress.norm_sum)
+        if self.spec.stateful:
+            restore_state(self.network, checkpoint.tensors.get("carried", {}))
         restore_random_state(random, self.device)
 
     def load_judged(self, checkpoint: Checkpoint) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -193,16 +194,17 @@ def test_series_of_a_ts_file(cli: Cli, tmp_path: Path, given: str) -> None:
 
 
 def test_a_table_with_dates_is_forecast(cli: Cli, tmp_path: Path) -> None:
-    """Windows of rows in the order of time, the last column of numbers to predict."""
+    """Windows of rows in the order of time, and the next rows of the last column of numbers to predict."""
     hours = [f"2024-01-{1 + hour // 24:02d} {hour % 24:02d}:00,{hour % 24},{np.sin(hour / 4):.4f},x" for hour in range(300)]
     Path("hours.csv").write_text("\n".join(["date,hour,load,note", *hours]))
     assert cli("init", "--from", "hours.csv").code == 0
     data = _read()["data"]
-    assert {key: data[key] for key in ("name", "target", "time", "window")} == {
+    assert {key: data[key] for key in ("name", "target", "time", "window", "horizon")} == {
         "name": "csv",
         "target": "load",
         "time": "date",
         "window": 8,
+        "horizon": 2,
     }
     assert "not read: `note`" in Path("model.yaml").read_text()
     assert "lstm" in str(_read()["model"]["layers"])
@@ -217,6 +219,30 @@ def test_dates_that_can_not_be_sorted_leave_the_rows_in_their_order(cli: Cli, ro
     assert cli("init", "--from", "days.csv").code == 0
     assert "time" not in _read()["data"]
     assert "`Date` holds no dates like" in Path("model.yaml").read_text()
+    _assert_trains(Path("model.yaml"))
+
+
+def test_times_that_are_there_twice_leave_the_rows_in_their_order(cli: Cli) -> None:
+    """As where a clock is put back: said in the head. A column that is called `all` is that column alone."""
+    hours = [*range(100), 99, *range(100, 300)]
+    lines = [f"2024-10-{1 + hour // 24:02} {hour % 24:02}:00,1,{np.sin(hour / 4):.4f}" for hour in hours]
+    Path("hours.csv").write_text("\n".join(["date,one,all", *lines]))
+    assert cli("init", "--from", "hours.csv").code == 0
+    data = _read()["data"]
+    assert (data["target"], data["horizon"], "time" in data) == (["all"], 2, False)
+    assert "`date` holds a time twice, so the rows have to stand in their order" in Path("model.yaml").read_text()
+    _assert_trains(Path("model.yaml"))
+
+
+def test_a_parquet_table_is_forecast(cli: Cli, tmp_path: Path) -> None:
+    """As its text would be."""
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    days = [date(2024, 1, 1) + timedelta(days=day) for day in range(300)]
+    parquet.write_table(arrow.table({"date": days, "load": np.sin(np.arange(300) / 4)}), tmp_path / "days.parquet")
+    assert cli("init", "--from", "days.parquet").code == 0
+    data = _read()["data"]
+    assert (data["name"], data["target"], data["time"], data["window"]) == ("csv", "load", "date", 8)
     _assert_trains(Path("model.yaml"))
 
 

@@ -46,11 +46,15 @@ def _layout(path: Path, x: str, headers: Mapping[str, Header]) -> list[Field]:
     """What the source would not take the samples for by itself.
 
     (N, S, S) are pictures, also of floats. (N, T) of whole numbers, wider than a byte, none negative, and each smaller than the
-    number of all of them, are tokens.
+    number of all of them, are tokens. Beside `lengths`, samples are sequences.
     """
     header = headers.get(x)
     if header is None:
         return []
+    lengths = x.replace("x", "lengths", 1)
+    if lengths in headers and len(header.shape) in (2, 3):
+        is_whole = len(header.shape) == 2 and header.dtype.kind in "iu"
+        return [("layout", "tokens" if is_whole else "series", f"padded sequences, of so many steps as `{lengths}` says")]
     if len(header.shape) == 3 and header.dtype != np.uint8 and header.shape[1] == header.shape[2] >= _SMALLEST_SQUARE:
         return [("layout", "image", "squares of numbers; for series write `series`, and a recurrent network")]
     if len(header.shape) == 2 and header.dtype.kind in "iu" and header.dtype.itemsize > 1 and header.shape[1] > 1:

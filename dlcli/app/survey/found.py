@@ -78,9 +78,11 @@ def kind_of(shape: Shape) -> str:
     if isinstance(shape, Image):
         return f"pictures of {shape.height}x{shape.width} pixels in {counted(shape.channels, 'channel', 'channels')}"
     if isinstance(shape, Sequence) and isinstance(shape.item, Token):
-        return f"texts of {shape.time} tokens, each one of {shape.item.num_values:,}"
+        steps = f"{shape.time} tokens" if isinstance(shape.time, int) else "different lengths"
+        return f"texts of {steps}, each token one of {shape.item.num_values:,}"
     if isinstance(shape, Sequence) and isinstance(shape.item, Vector):
-        return f"series of {shape.time} steps with {counted(shape.item.features, 'value', 'values')} each"
+        steps = f"{shape.time} steps" if isinstance(shape.time, int) else "different lengths"
+        return f"series of {steps} with {counted(shape.item.features, 'value', 'values')} each"
     return f"rows of {counted(shape.features, 'number', 'numbers')}" if isinstance(shape, Vector) else f"samples, each {shape}"
 
 

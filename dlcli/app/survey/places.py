@@ -15,13 +15,14 @@ from dlcli.errors import DataError, UsageError
 
 _SUPPORTED: Final = (
     "init reads a folder with a folder of pictures for each class, an .npz file, a .ts file or a folder with one whose name "
-    "ends in _TRAIN.ts, a .csv file, or a folder with MNIST or one of its kind"
+    "ends in _TRAIN.ts, a .csv or .parquet file, or a folder with MNIST or one of its kind"
 )
 
 _BY_SUFFIX: Final[Mapping[str, Callable[[Path], Survey]]] = {
     ".npz": survey_arrays,
     ".csv": survey_csv,
     ".tsv": survey_csv,
+    ".parquet": survey_csv,
     ".ts": survey_ts,
 }
 

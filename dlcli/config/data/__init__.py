@@ -15,16 +15,21 @@ from dlcli.config.data.images import (
     Qmnist,
     View,
 )
-from dlcli.config.data.made_up import Random
+from dlcli.config.data.made_up import MadeUp, Random
+from dlcli.config.data.memory_tasks import Adding, CopyMemory, Parity, Sine
+from dlcli.config.data.moving_digits import MovingDigits
 from dlcli.config.data.series import Ts
 from dlcli.config.data.tables import Csv
+from dlcli.config.data.texts import Text, TextDataSpec, TextLines, Unit
 from dlcli.config.spec import table
 
 __all__ = [
     "SOURCES",
+    "Adding",
     "Arrays",
     "Cifar10",
     "Cifar100",
+    "CopyMemory",
     "Csv",
     "DataSpec",
     "Digits",
@@ -33,12 +38,40 @@ __all__ = [
     "ImageFolder",
     "Kmnist",
     "KnownImages",
+    "MadeUp",
     "Mnist",
+    "MovingDigits",
+    "Parity",
     "Qmnist",
     "Random",
+    "Sine",
     "SplitSpec",
+    "Text",
+    "TextDataSpec",
+    "TextLines",
     "Ts",
+    "Unit",
     "View",
 ]
 
-SOURCES = table(Mnist, FashionMnist, Kmnist, Qmnist, Cifar10, Cifar100, Digits, ImageFolder, Arrays, Random, Csv, Ts)
+SOURCES = table(
+    Mnist,
+    FashionMnist,
+    Kmnist,
+    Qmnist,
+    Cifar10,
+    Cifar100,
+    Digits,
+    ImageFolder,
+    Arrays,
+    Random,
+    Csv,
+    Ts,
+    TextLines,
+    Text,
+    Adding,
+    CopyMemory,
+    Parity,
+    Sine,
+    MovingDigits,
+)

@@ -30,7 +30,10 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_names, json_schema_input_typ
 
 
 class Arrays(ImageDataSpec):
-    """NumPy arrays of one .npz file: x_train, y_train and, where there are any, x_valid, y_valid, x_test, y_test."""
+    """NumPy arrays of one .npz file: x_train, y_train and, where there are any, x_valid, y_valid, x_test, y_test.
+
+    Where sequences are padded, lengths_train, lengths_valid and lengths_test have the steps of each before it was.
+    """
 
     kind: ClassVar[str] = "arrays"
     main: ClassVar[str] = "path"

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from dlcli.config.normalisation import AutoNormalize, NormalizationField, NormalizeSpec
+from dlcli.config.normalisation import AutoNormalize, NormalizationField, NormalizeSpec, TargetScaleField
 from dlcli.config.spec import Choice, Spec
 from dlcli.config.values import Fraction, PositiveInt
 
@@ -32,7 +32,7 @@ def _sources() -> Mapping[str, type[Spec]]:
 class DataSpec(Spec):
     """A source of samples."""
 
-    given_to_fallback: ClassVar[tuple[str, ...]] = ("split", "limit", "repeat", "normalize")
+    given_to_fallback: ClassVar[tuple[str, ...]] = ("split", "limit", "repeat", "normalize", "normalize_targets")
     """Fields that say nothing of the source itself."""
 
     fallback: Annotated["DataSpec | None", Choice("data source", _sources)] = None
@@ -46,6 +46,10 @@ class DataSpec(Spec):
     normalize: NormalizationField = AutoNormalize()
     """What is subtracted and divided: auto, none, or {name: fixed, mean: [...], std: [...]}; of several inputs that are
     measured by themselves, also {INPUT: none, INPUT: auto}."""
+
+    normalize_targets: TargetScaleField = AutoNormalize()
+    """What is subtracted from values to predict, and what they are divided by, before the loss compares them: as `normalize`;
+    of several targets by their names. Metrics and predictions stay in the units of the data."""
 
     def inheriting(self) -> Self:
         """The same with what its fallback does not say filled in from here."""

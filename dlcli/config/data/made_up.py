@@ -1,5 +1,6 @@
-"""Samples that are made up: random ones, and tasks whose answer is known."""
+"""Samples that are made up: what all of them have in common, and random ones."""
 
+from abc import abstractmethod
 from math import prod
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -21,11 +22,35 @@ _MOST_VALUES: Final = 2**32
 
 _AXES: Final[dict[Layout, str]] = {"vector": "F", "series": "TF", "tokens": "T", "image": "CHW", "clip": "TCHW", "volume": "CDHW"}
 
-_Count = Annotated[int, Field(ge=1, lt=2**31)]
+Count = Annotated[int, Field(ge=1, lt=2**31)]
 _Size = Annotated[int, Field(ge=1, le=LARGEST_SIZE)]
 
 
-class Random(DataSpec):
+class MadeUp(DataSpec):
+    """Samples that are drawn, and of which all is known before."""
+
+    num_samples: Count = 10_000
+    """Of all splits together."""
+    seed: int = Field(0, ge=0)
+    """Equal seeds give equal samples."""
+
+    @abstractmethod
+    def facts(self) -> DataFacts:
+        """What a network has to know."""
+
+    @property
+    @abstractmethod
+    def values_per_sample(self) -> int:
+        """Numbers in the larger of a sample's input and its answer."""
+
+    @model_validator(mode="after")
+    def _can_be_meant(self) -> Self:
+        if self.values_per_sample * self.num_samples > _MOST_VALUES:
+            raise ValueError(f"`num_samples` of these sizes are more than {_MOST_VALUES:,} numbers")
+        return self
+
+
+class Random(MadeUp):
     """Made-up samples to try a network on: values are normally distributed, tokens and classes uniformly."""
 
     kind: ClassVar[str] = "random"
@@ -39,23 +64,25 @@ class Random(DataSpec):
     """Of a sample, in torch's order: [F] is a vector, [T, F] a series, [C, H, W] an image, [C, D, H, W] a volume."""
     layout: Layout | None = None
     """What a sample is, where the number of sizes does not say it: tokens has the sizes [T], clip [T, C, H, W]."""
-    vocabulary_size: _Count | None = None
+    vocabulary_size: Count | None = None
     """How many tokens there are."""
-    num_classes: _Count | None = None
+    num_classes: Count | None = None
     """How many classes there are: 10 without this and without `num_targets`."""
     num_targets: _Size | None = None
     """How many values there are to predict, in place of classes."""
     per_step: bool = False
     """Whether each step of a sequence has an answer of its own."""
-    num_samples: _Count = 256
+    num_samples: Count = 256
     """Of all splits together."""
-    seed: int = Field(0, ge=0)
-    """Equal seeds give equal samples."""
 
     def facts(self) -> DataFacts:
-        """What a network has to know."""
         classes = None if self.num_targets is not None else self.num_classes or 10
         return DataFacts.of(self._shape(), num_classes=classes, num_targets=self.num_targets, per_step=self.per_step)
+
+    @property
+    def values_per_sample(self) -> int:
+        answers = (self.num_targets or 1) * (self.sizes[0] if self.per_step else 1)
+        return max(prod(self.sizes), answers)
 
     def _shape(self) -> Shape:
         if self.layout != "tokens":
@@ -77,7 +104,4 @@ class Random(DataSpec):
             raise ValueError("`num_targets` is in place of `num_classes`: give one of them")
         if self.per_step and not isinstance(shape, Sequence):
             raise ValueError(f"`per_step` needs a sequence, and the samples are of another kind: {shape}")
-        answers = (self.num_targets or 1) * (self.sizes[0] if self.per_step else 1)
-        if max(prod(self.sizes), answers) * self.num_samples > _MOST_VALUES:
-            raise ValueError(f"`num_samples` of these sizes are more than {_MOST_VALUES:,} numbers")
         return self

@@ -40,6 +40,7 @@ LAYERS: Final[Mapping[str, type[LayerSpec]]] = table(
     pooling.AdaptiveAvgPool3d,
     pooling.GlobalAvgPool,
     pooling.GlobalMaxPool,
+    pooling.LastStep,
     normalisation.BatchNorm1d,
     normalisation.BatchNorm2d,
     normalisation.BatchNorm3d,

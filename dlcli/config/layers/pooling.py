@@ -1,10 +1,20 @@
-"""Pools: one value out of each window, or out of the whole plane."""
+"""Pools: one value out of each window, or out of the whole plane; or one step out of all."""
 
 from typing import ClassVar
 
 from dlcli.config.layers.base import LayerSpec
 from dlcli.config.layers.windows import Window, checked, conv_size, windows_of
-from dlcli.config.shapes import Shape, ShapeError, Time, Vector, channels_of, fixed_sizes, window_sizes, with_channels
+from dlcli.config.shapes import (
+    Sequence,
+    Shape,
+    ShapeError,
+    Time,
+    Vector,
+    channels_of,
+    fixed_sizes,
+    window_sizes,
+    with_channels,
+)
 from dlcli.config.values import Pair, PairOrZero, Single, SingleOrZero, Triple, TripleOrZero
 
 _SERIES = ("series",)
@@ -220,3 +230,15 @@ class GlobalMaxPool(_GlobalPool):
     """Largest value of each channel, or of each feature over time. (C, H, W) -> (C)."""
 
     kind: ClassVar[str] = "global_max_pool"
+
+
+class LastStep(LayerSpec):
+    """The last step of each sequence. (T, ...) -> (...)."""
+
+    kind: ClassVar[str] = "last_step"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if not isinstance(shape, Sequence):
+            help = "does a recurrent layer above it need `return: sequence`?" if isinstance(shape, Vector) else None
+            raise ShapeError(f"`{self.kind}` reads a sequence, and its input is {shape}", help=help)
+        return shape.item

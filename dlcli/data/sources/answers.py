@@ -52,6 +52,11 @@ def read_answers(arrays: Mapping[str, tuple[str, Array]], path: Path, steps: Col
     return Answers(found_in, Target(num_classes=num_classes, per_step=len(sizes) > 0))
 
 
+def is_per_step(answers: Array, steps: Collection[int]) -> bool:
+    """Whether there is an answer for each step: classes (rows, steps) or values (rows, steps, values)."""
+    return answers.ndim == (3 if answers.dtype.kind == "f" else 2) and answers.shape[1] in steps
+
+
 def check_finite(values: Array, name: str, path: Path) -> None:
     """Refuses what is NaN or infinite, or would be in float32.
 
@@ -92,8 +97,7 @@ def check_labels(labels: Array, num_classes: int, path: Path, help: str) -> None
 
 def _values(name: str, answers: Array, path: Path, steps: Collection[int]) -> Array:
     """(rows, values) or (rows, steps, values), as float32."""
-    is_per_step = answers.ndim == 3 and answers.shape[1] in steps
-    if answers.ndim > 2 and not is_per_step:
+    if answers.ndim > 2 and not is_per_step(answers, steps):
         what = f"{name} in {path} has {answers.ndim} axes, expected (rows,) or (rows, values)"
         help = "give each sample one row of numbers"
         if steps:
@@ -101,14 +105,14 @@ def _values(name: str, answers: Array, path: Path, steps: Collection[int]) -> Ar
             help += ", or one for each of its steps"
         raise DataError(what, help=help)
     check_finite(answers, name, path)
-    shaped = answers if is_per_step else answers.reshape(len(answers), -1)
+    shaped = answers if is_per_step(answers, steps) else answers.reshape(len(answers), -1)
     return shaped.astype(np.float32)
 
 
 def _classes(name: str, answers: Array, path: Path, steps: Collection[int]) -> Array:
     """(rows,) or (rows, steps), as int64."""
     squeezed = answers[:, 0] if answers.ndim == 2 and answers.shape[1] == 1 else answers
-    if squeezed.ndim != 1 and not (squeezed.ndim == 2 and squeezed.shape[1] in steps):
+    if squeezed.ndim != 1 and not is_per_step(squeezed, steps):
         what = f"{name} in {path} holds whole numbers of shape {list(answers.shape)}, expected one class for each row"
         if steps:
             what += f" or for each of its {_listed(steps)} steps"

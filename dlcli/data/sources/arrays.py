@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,17 +12,20 @@ from numpy.typing import NDArray
 
 from dlcli.config.data import Arrays
 from dlcli.config.facts import INPUT, TARGET, DataFacts
-from dlcli.config.shapes import Image, Layout, Shape, Token, Vector, Volume
+from dlcli.config.shapes import Image, Layout, Shape, Time, Token, Vector, Volume
 from dlcli.config.shapes import Sequence as SequenceShape
 from dlcli.data.directories import Directories
 from dlcli.data.raw import Array, RawData, RawSplit
-from dlcli.data.sources.answers import Answers, check_finite, read_answers
+from dlcli.data.sources.answers import Answers, check_finite, is_per_step, read_answers
 from dlcli.data.sources.layouts import Arrangement, arrangement
 from dlcli.data.sources.located import locate
 from dlcli.data.sources.npz import Header, read_array, read_headers
+from dlcli.data.sources.padding import cleared, read_lengths
 from dlcli.errors import DataError
 
 _SPLITS: Final = ("train", "valid", "test")
+_LENGTHS: Final = "lengths"
+_SEQUENCES: Final[tuple[Layout, ...]] = ("series", "tokens", "clip")
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,14 @@ class _File:
         splits: which there are.
         inputs: by name.
         targets: by name: split -> the name of its array.
+        lengths: split -> steps of each sample, int64 (N,), where any has fewer than its array.
     """
 
     path: Path
     splits: tuple[str, ...]
     inputs: Mapping[str, _Input]
     targets: Mapping[str, Mapping[str, str]]
+    lengths: Mapping[str, NDArray[np.int64]] | None
 
 
 def facts(spec: Arrays, directories: Directories) -> DataFacts:
@@ -66,8 +71,10 @@ def facts(spec: Arrays, directories: Directories) -> DataFacts:
     answers = _answers(spec, file)
     shapes: dict[str, Shape] = {}
     for name, part in file.inputs.items():
-        tokens = [_tokens(file, array) for array in part.arrays.values()] if part.arranged.layout == "tokens" else []
+        tokens = [_tokens(file, split, array) for split, array in part.arrays.items() if part.arranged.layout == "tokens"]
         shapes |= _shapes(spec, name, part.arranged, 1 + max((int(array.max()) for array in tokens), default=0))
+    if file.lengths is not None:
+        shapes = {name: _of_any_length(shape) for name, shape in shapes.items()}
     return DataFacts(shapes, {name: answer.target for name, answer in answers.items()})
 
 
@@ -82,9 +89,9 @@ def read(spec: Arrays, directories: Directories, _: bool) -> RawData:
     answers = _answers(spec, file)
     splits = {}
     for split in file.splits:
-        inputs = {name: _inputs(file, part.arrays[split], part.arranged) for name, part in file.inputs.items()}
+        inputs = {name: _inputs(file, split, part) for name, part in file.inputs.items()}
         targets = {name: answer.by_split[split] for name, answer in answers.items()}
-        splits[split] = RawSplit(_alone(inputs), _alone(targets))
+        splits[split] = RawSplit(_alone(inputs), _alone(targets), None if file.lengths is None else file.lengths[split])
     return RawData(splits["train"], splits.get("valid"), splits.get("test"), None, str(file.path))
 
 
@@ -98,7 +105,9 @@ def _opened(spec: Arrays, directories: Directories) -> _File:
     headers = read_headers(path)
     stems = {INPUT: "x"} if spec.inputs is None else {name: name for name in spec.inputs}
     answer_stems = {TARGET: "y"} if spec.targets is None else {name: name for name in spec.targets}
-    names = _names(path, headers, (*stems.values(), *answer_stems.values()))
+    wanted = (*stems.values(), *answer_stems.values())
+    with_lengths = _has_lengths(headers, wanted)
+    names = _names(path, headers, (*wanted, _LENGTHS) if with_lengths else wanted)
     for of_split in names.values():
         _check_rows(path, {name: headers[name] for name in of_split.values()})
     inputs = {}
@@ -106,7 +115,18 @@ def _opened(spec: Arrays, directories: Directories) -> _File:
         of_input = {split: of_split[stem] for split, of_split in names.items()}
         inputs[name] = _Input(of_input, _arranged(spec, path, headers, of_input))
     targets = {name: {split: of_split[stem] for split, of_split in names.items()} for name, stem in answer_stems.items()}
-    return _File(path, tuple(names), inputs, targets)
+    lengths = {split: of_split[_LENGTHS] for split, of_split in names.items()} if with_lengths else {}
+    steps = {part.arrays["train"]: part.arranged.sizes[0] for part in inputs.values() if part.arranged.layout in _SEQUENCES}
+    return _File(path, tuple(names), inputs, targets, read_lengths(path, lengths, steps) if with_lengths else None)
+
+
+def _has_lengths(headers: Mapping[str, Header], stems: tuple[str, ...]) -> bool:
+    """Whether there are lengths beside the arrays of the splits, or beside those that stand alone."""
+    if _LENGTHS in stems:
+        return False
+    has_splits = any(f"{stem}_train" in headers for stem in stems)
+    names = [f"{_LENGTHS}_{split}" for split in _SPLITS] if has_splits else [_LENGTHS]
+    return any(name in headers for name in names)
 
 
 def _names(path: Path, headers: Mapping[str, Header], stems: tuple[str, ...]) -> dict[str, dict[str, str]]:
@@ -165,6 +185,10 @@ def _arranged(spec: Arrays, path: Path, headers: Mapping[str, Header], names: Ma
     return arranged
 
 
+def _of_any_length(shape: Shape) -> Shape:
+    return SequenceShape(Time(), shape.item) if isinstance(shape, SequenceShape) else shape
+
+
 def _shapes(spec: Arrays, name: str, arranged: Arrangement, vocabulary: int) -> dict[str, Shape]:
     """Of a sample as a network reads it, by name: several where a picture is viewed in several ways."""
     if arranged.layout == "image":
@@ -186,10 +210,13 @@ def _shape(arranged: Arrangement, vocabulary: int) -> Shape:
     return Volume(channels, *sizes)
 
 
-def _inputs(file: _File, name: str, arranged: Arrangement) -> Array:
+def _inputs(file: _File, split: str, part: _Input) -> Array:
+    name, arranged = part.arrays[split], part.arranged
     if arranged.layout == "tokens":
-        return _tokens(file, name)
+        return _tokens(file, split, name)
     values = arranged.arrange(read_array(file.path, name))
+    if file.lengths is not None and arranged.layout in _SEQUENCES:
+        values = cleared(values, file.lengths[split])
     if values.dtype == np.uint8 and arranged.layout in _EIGHT_BIT:
         return values
     check_finite(values, name, file.path)
@@ -200,11 +227,13 @@ _EIGHT_BIT: Final[tuple[Layout, ...]] = ("image", "clip", "volume")
 """Layouts whose 8-bit values stand for 0 to 1."""
 
 
-def _tokens(file: _File, name: str) -> NDArray[np.int64]:
+def _tokens(file: _File, split: str, name: str) -> NDArray[np.int64]:
     values = read_array(file.path, name)
     if values.dtype.kind not in "iu":
         what = f"{name} in {file.path} holds {values.dtype}, and tokens are whole numbers"
         raise DataError(what, help="number the tokens from 0, or leave `layout: tokens` out")
+    if file.lengths is not None:
+        values = cleared(values, file.lengths[split])
     if values.min() < 0:
         row = int(np.flatnonzero((values < 0).any(axis=1))[0])
         raise DataError(f"a token in row {row} of {name} in {file.path} is {values[row].min()}", help="number tokens from 0")
@@ -215,6 +244,13 @@ def _answers(spec: Arrays, file: _File) -> dict[str, Answers]:
     shapes = [shape for name, part in file.inputs.items() for shape in _shapes(spec, name, part.arranged, 1).values()]
     steps = {shape.time for shape in shapes if isinstance(shape, SequenceShape) and isinstance(shape.time, int)}
     return {
-        name: read_answers({split: (array, read_array(file.path, array)) for split, array in arrays.items()}, file.path, steps)
+        name: read_answers({split: _answer(file, split, array, steps) for split, array in arrays.items()}, file.path, steps)
         for name, arrays in file.targets.items()
     }
+
+
+def _answer(file: _File, split: str, name: str, steps: Collection[int]) -> tuple[str, Array]:
+    answers = read_array(file.path, name)
+    if file.lengths is not None and is_per_step(answers, steps):
+        answers = cleared(answers, file.lengths[split])
+    return name, answers

@@ -1,20 +1,16 @@
-"""Files of text, and the numbers and dates in them."""
+"""Files of text, and the numbers in them."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TextIO
 
 from dlcli.config.values import LARGEST_FLOAT
 from dlcli.errors import DataError
-
-_MONTH: Final = re.compile(r"[0-9]{4}-[0-9]{2}")
 
 
 @dataclass(frozen=True)
@@ -60,6 +56,17 @@ class TextFile:
         except OSError as error:
             raise _unreadable(self.path, error) from error
 
+    def content(self) -> bytes:
+        """The bytes, whatever they mean.
+
+        Raises:
+            DataError: it can't be read.
+        """
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+
     def _first_undecodable_line(self) -> int:
         with self.path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
@@ -77,15 +84,6 @@ def number_in(text: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) and abs(value) <= LARGEST_FLOAT and "_" not in text else None
-
-
-def moment_in(text: str) -> float | None:
-    """The ISO date or month that a text is, as seconds since 1970, in UTC where it has no time zone; None where it is none."""
-    try:
-        moment = datetime.fromisoformat(f"{text}-01" if _MONTH.fullmatch(text) else text)
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:

@@ -24,6 +24,7 @@ IMAGE = Image(3, 8, 6)
         ("rnn: 5", Sequence(4, Vector(7)), 4 * 2 * (7 + 5) * 5),
         ("gru: {hidden_size: 5, return: last}", Sequence(4, Vector(7)), 4 * 2 * (7 + 5) * 5 * 3),
         ("lstm: {hidden_size: 5, num_layers: 2, bidirectional: true}", Sequence(4, Vector(7)), 4 * 2 * 2 * 20 * (12 + 15)),
+        ("lstm: {hidden_size: 5, proj_size: 3}", Sequence(4, Vector(7)), 4 * 2 * (20 * (7 + 3) + 3 * 5)),
         ("embedding: 5", Sequence(4, Token(9)), 0),
         ("max_pool2d: 2", IMAGE, 0),
         ("batch_norm2d", IMAGE, 0),

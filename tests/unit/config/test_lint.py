@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from dlcli.config import compose, experiment
-from dlcli.config.data import Arrays, DataSpec, KnownImages, Random
+from dlcli.config.data import Arrays, DataSpec, KnownImages, MadeUp
 from dlcli.config.diagnostics import Diagnostic
 from dlcli.config.facts import DataFacts, Target
 from dlcli.config.lint import RULES
@@ -49,7 +49,7 @@ PLACES: dict[str, tuple[int, int]] = {
 def _facts_of(data: DataSpec) -> DataFacts:
     if isinstance(data, Arrays):
         return DataFacts.of(Image(1, 8, 8), num_classes=10)
-    assert isinstance(data, KnownImages | Random)
+    assert isinstance(data, KnownImages | MadeUp)
     return data.facts()
 
 

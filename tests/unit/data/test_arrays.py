@@ -11,7 +11,7 @@ import pytest
 from dlcli.config.data import Arrays
 from dlcli.config.diagnostics import Report
 from dlcli.config.facts import DataFacts, Target
-from dlcli.config.shapes import Image, Sequence, Token, Vector, Volume
+from dlcli.config.shapes import Image, Sequence, Shape, Time, Token, Vector, Volume
 from dlcli.config.spec import read
 from dlcli.data.directories import Directories
 from dlcli.data.raw import DataUnavailableError, RawData
@@ -330,6 +330,133 @@ def test_each_step_can_have_an_answer(
     assert isinstance(targets, np.ndarray)
     assert (targets.shape, targets.dtype) == (stored, np.int64 if target.num_classes else np.float32)
     np.testing.assert_array_equal(targets, named["y"])
+
+
+LENGTHS = np.array([4, 2, 1, 3, 4, 2])
+BEHIND = np.arange(4) >= LENGTHS[:, None]
+
+
+def _padded(values: np.ndarray, padding: float) -> np.ndarray:
+    """The same with something in its padding."""
+    padded = values.copy()
+    padded[BEHIND] = padding
+    return padded
+
+
+TOKENS = np.arange(24).reshape(6, 4) % 7
+CLIPS = _counting(6, 4, 5, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("padded", "clean", "fields", "shape"),
+    [
+        (_padded(STEPS, np.nan), STEPS, {}, Sequence(Time(), Vector(2))),
+        (_padded(STEPS[..., 0], np.inf), STEPS[..., :1], {"layout": "series"}, Sequence(Time(), Vector(1))),
+        (_padded(TOKENS, -1), TOKENS, {"layout": "tokens"}, Sequence(Time(), Token(7))),
+        (_padded(TOKENS, 999), TOKENS, {"layout": "tokens"}, Sequence(Time(), Token(7))),
+        (_padded(CLIPS, np.nan), CLIPS, {"layout": "clip"}, Sequence(Time(), Image(3, 5, 5))),
+        (
+            np.moveaxis(_padded(CLIPS.astype(np.uint8), 9), -1, 2),
+            CLIPS.astype(np.uint8),
+            {"layout": "clip"},
+            Sequence(Time(), Image(3, 5, 5)),
+        ),
+    ],
+    ids=["series", "one feature", "tokens", "large tokens", "clips", "8-bit clips"],
+)
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8])
+def test_sequences_can_have_lengths(
+    save: Saved, padded: np.ndarray, clean: np.ndarray, fields: dict[str, Any], shape: Shape, dtype: type
+) -> None:
+    """The number of steps is symbolic; what is in the padding does not matter, and zeros stand there."""
+    save(x=padded, y=CLASSES, lengths=LENGTHS.astype(dtype))
+    assert save.facts(**fields).input == shape
+    train = save.read(**fields).train
+    assert isinstance(train.inputs, np.ndarray)
+    np.testing.assert_array_equal(train.inputs, _padded(clean, 0))
+    assert train.lengths is not None
+    assert (train.lengths.dtype, train.lengths.tolist()) == (np.int64, LENGTHS.tolist())
+
+
+def test_each_split_has_its_lengths(save: Saved) -> None:
+    """Where any sample of any split is shorter, all splits have them; where none is, the number of steps is fixed."""
+    arrays = {f"x_{split}": STEPS[:rows] for split, rows in (("train", 6), ("valid", 2), ("test", 3))}
+    arrays |= {f"y_{split}": CLASSES[:rows] for split, rows in (("train", 6), ("valid", 2), ("test", 3))}
+    full = {"lengths_train": np.full(6, 4), "lengths_valid": np.full(2, 4), "lengths_test": np.full(3, 4)}
+    data = save(**arrays, **full | {"lengths_test": LENGTHS[:3]}).read()
+    found = [split.lengths.tolist() for split in (data.train, data.valid, data.test) if split and split.lengths is not None]
+    assert found == [[4] * 6, [4, 4], [4, 2, 1]]
+    assert save.facts().input == Sequence(Time(), Vector(2))
+    data = save(**arrays, **full).read()
+    assert [split.lengths for split in (data.train, data.valid, data.test) if split] == [None] * 3
+    assert save.facts().input == Sequence(4, Vector(2))
+
+
+@pytest.mark.parametrize(
+    ("answers", "target"),
+    [
+        (_padded(TOKENS % 3, -100), Target(num_classes=3, per_step=True)),
+        (_padded(STEPS, np.nan), Target(num_targets=2, per_step=True)),
+    ],
+)
+def test_answers_of_each_step_are_padded_alike(save: Saved, answers: np.ndarray, target: Target) -> None:
+    """What stands in their padding is not read either."""
+    save(x=STEPS, y=answers, lengths=LENGTHS)
+    assert save.facts().target == target
+    np.testing.assert_array_equal(save.read().train.targets, _padded(answers, 0))
+
+
+def test_all_sequences_of_a_sample_have_the_same_lengths(save: Saved) -> None:
+    """What is no sequence has none."""
+    save(a=_padded(STEPS, np.nan), b=_padded(STEPS[..., :1], np.nan), meta=X, y=CLASSES, lengths=LENGTHS)
+    fields = {"inputs": ("a", "meta", "b"), "targets": ("y",)}
+    assert list(save.facts(**fields).inputs.values()) == [Sequence(Time(), Vector(2)), Vector(5), Sequence(Time(), Vector(1))]
+    train = save.read(**fields).train
+    assert isinstance(train.inputs, dict)
+    np.testing.assert_array_equal(train.inputs["b"], _padded(STEPS[..., :1], 0))
+    np.testing.assert_array_equal(train.inputs["meta"], X)
+
+
+def test_an_input_can_be_called_lengths(save: Saved) -> None:
+    """Then it is one, and no count of steps."""
+    save(lengths=X, y=CLASSES)
+    assert save.facts(inputs=("lengths",), targets=("y",)).input == Vector(5)
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ({"x": STEPS, "y": CLASSES, "lengths": LENGTHS - 1}, "row 2 of lengths in .* is 0, expected 1 to 4"),
+        ({"x": STEPS, "y": CLASSES, "lengths": LENGTHS + 1}, "row 0 of lengths in .* is 5, expected 1 to 4"),
+        ({"x": STEPS, "y": CLASSES, "lengths": -LENGTHS}, "row 0 of lengths in .* is -4, expected 1 to 4"),
+        ({"x": STEPS, "y": CLASSES, "lengths": LENGTHS[:5]}, "x has 6 rows and lengths 5"),
+        ({"x": STEPS, "y": CLASSES, "lengths": LENGTHS / 1}, r"lengths in .* is float64 \[6\], expected one whole number"),
+        ({"x": STEPS, "y": CLASSES, "lengths": LENGTHS[:, None]}, r"lengths in .* is int64 \[6, 1\], expected one whole number"),
+        ({"x": STEPS, "y": CLASSES, "lengths": LENGTHS > 2}, r"lengths in .* is bool \[6\], expected one whole number"),
+        ({"x": X, "y": CLASSES, "lengths": LENGTHS}, "lengths in .* counts steps, and no input is a sequence"),
+        ({"x": _with(STEPS, (3, 2, 0), np.nan), "y": CLASSES, "lengths": LENGTHS}, "row 3 of x in .* holds nan"),
+        (
+            {"x_train": STEPS, "y_train": CLASSES, "x_test": STEPS, "y_test": CLASSES, "lengths_train": LENGTHS},
+            "has no array lengths_test; there are",
+        ),
+        ({"x_train": STEPS, "y_train": CLASSES, "lengths_test": LENGTHS}, "has no array lengths_train; there are"),
+    ],
+)
+def test_lengths_that_do_not_fit_are_refused(save: Saved, named: dict[str, Any], words: str) -> None:
+    """With the array and the row, before anything is trained."""
+    save(**named)
+    with pytest.raises(DataError, match=words) as caught:
+        save.read()
+    assert str(save.path) in caught.value.message
+    assert caught.value.help
+
+
+def test_lengths_are_for_one_number_of_steps(save: Saved) -> None:
+    """Two inputs that are padded to different numbers of steps can't share them."""
+    save(a=STEPS, b=STEPS[:, :3], y=CLASSES, lengths=LENGTHS)
+    with pytest.raises(DataError, match="a has 4 steps and b 3, and lengths is for both") as caught:
+        save.facts(inputs=("a", "b"), targets=("y",))
+    assert caught.value.help == "pad both to as many steps"
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,15 @@ from dlcli.data.batches import Batch, Batches
 from dlcli.data.dataset import Split
 from dlcli.data.preprocessing import Preprocessing
 
+FACTS = DataFacts.of(Vector(1), num_classes=70)
+
 
 def _batches(count: int, batch_size: int, *, seed: int = 0, repeat: int = 1) -> Batches:
     """Of samples whose only feature is their number, and whose class is that number too."""
     numbers = torch.arange(count)
     split = Split(numbers[:, None].float(), numbers)
     preprocessing = Preprocessing(Arrays(path="x", normalize=NoNormalize()), DataFacts.of(Vector(1)))
-    return Batches(split, preprocessing, batch_size, seed=seed, repeat=repeat)
+    return Batches(split, preprocessing, batch_size, facts=FACTS, seed=seed, repeat=repeat)
 
 
 def _order(batches: list[Batch]) -> list[int]:
@@ -85,7 +87,7 @@ def test_an_epoch_can_be_taken_up_at_any_batch(start: int) -> None:
     """The rest is bit for bit what would have followed, changes of pictures included."""
     split = Split(torch.randint(0, 256, (60, 28, 28, 1), dtype=torch.uint8), torch.arange(60))
     spec = Mnist(normalize=FixedNormalize(mean=(0.1,), std=(0.3,)), augment=(Shift(),))
-    batches = Batches(split, Preprocessing(spec, spec.facts()), 8, seed=0, repeat=2)
+    batches = Batches(split, Preprocessing(spec, spec.facts()), 8, facts=FACTS, seed=0, repeat=2)
     whole, rest = list(batches.epoch(4)), list(batches.epoch(4, start))
     assert len(rest) == len(batches) - start
     for mine, theirs in zip(rest, whole[start:], strict=True):
@@ -98,7 +100,7 @@ def test_each_pass_and_epoch_changes_a_picture_in_another_way() -> None:
     image = torch.zeros(1, 28, 28, 1, dtype=torch.uint8)
     image[0, 14, 14] = 255
     spec = Mnist(normalize=NoNormalize(), augment=(Shift(),))
-    batches = Batches(Split(image, torch.zeros(1, dtype=torch.int64)), Preprocessing(spec, spec.facts()), 4, seed=0, repeat=2)
+    batches = Batches(Split(image, torch.zeros(1, dtype=torch.int64)), Preprocessing(spec, spec.facts()), 4, facts=FACTS, seed=0, repeat=2)
     (first,), (second,) = batches.epoch(0), batches.epoch(1)
     assert not torch.equal(first.inputs[0], first.inputs[1])
     assert not torch.equal(first.inputs[0], second.inputs[0])
@@ -108,7 +110,7 @@ def test_an_evaluation_sees_every_sample_once_in_order_and_unchanged() -> None:
     """Repetitions and random changes are for training."""
     split = Split(torch.randint(0, 256, (10, 28, 28, 1), dtype=torch.uint8), torch.arange(10))
     spec = Mnist(normalize=NoNormalize(), augment=(Shift(),))
-    batches = Batches(split, Preprocessing(spec, spec.facts()), 4, seed=0, repeat=3)
+    batches = Batches(split, Preprocessing(spec, spec.facts()), 4, facts=FACTS, seed=0, repeat=3)
     found = list(batches.in_order())
     assert [batch.size for batch in found] == [4, 4, 2]
     assert _order(found) == list(range(10))
@@ -127,7 +129,7 @@ def test_several_inputs_and_targets_stay_together() -> None:
     split = Split(inputs, {"c": numbers, "d": numbers.float()[:, None] * 3})
     facts = DataFacts({"a": Vector(1), "b": Vector(1)}, {"c": Target(num_classes=30), "d": Target(num_targets=1)})
     preprocessing = Preprocessing(Arrays(path="x", inputs=("a", "b"), normalize=NoNormalize()), facts)
-    batches = Batches(split, preprocessing, 7, seed=0)
+    batches = Batches(split, preprocessing, 7, facts=facts, seed=0)
     for found in (list(batches.epoch(0)), list(batches.in_order())):
         seen = []
         for batch in found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 
 from dlcli.config.data import Csv
 from dlcli.config.facts import DataFacts
-from dlcli.config.shapes import Sequence, Vector
+from dlcli.config.shapes import Vector
 from dlcli.data.directories import Directories
 from dlcli.data.raw import DataUnavailableError, RawData
 from dlcli.data.sources import csv_table
@@ -125,40 +126,83 @@ def test_a_damaged_column_that_is_not_asked_for_does_not_matter(write: Callable[
     assert _read(path, features=["a"]).train.inputs.tolist() == [[1], [3]]
 
 
-@pytest.mark.parametrize(("window", "horizon", "stride"), [(1, 1, 1), (4, 1, 1), (3, 5, 1), (4, 2, 3), (2, 1, 50)])
-def test_windows_are_runs_of_rows_and_their_answer_comes_after_them(
-    write: Callable[..., Path], window: int, horizon: int, stride: int
+def test_reading_settles_which_columns_are_read_and_predicted(write: Callable[..., Path]) -> None:
+    """With what was found the same samples are read again, whatever columns the table has by then."""
+    path = write(PETS)
+    found = dict(_read(path).found)
+    assert found == {"target": ("kind",), "features": ("weight", "age")}
+    again = _read(write(PETS.replace("name,kind", "name,kind,more").replace("\n", ",1\n").replace("more,1", "more")), **found)
+    np.testing.assert_array_equal(again.train.inputs, [[4.5, 3], [30, 5], [0.5, 1], [5, 2]])
+    assert again.class_names == ("ant", "cat", "dog")
+
+
+def test_the_last_column_is_predicted_unless_it_is_the_time(write: Callable[..., Path]) -> None:
+    """As pandas writes a frame whose dates are its index, for example."""
+    data = _read(write("x,y,t\n1,2.5,1\n3,4.5,2\n5,6.5,3\n"), time="t", split={"valid": 0, "test": 0})
+    assert (data.train.inputs.tolist(), data.train.targets.tolist()) == ([[1], [3], [5]], [[2.5], [4.5], [6.5]])
+
+
+def test_only_the_first_rows_are_read(write: Callable[..., Path]) -> None:
+    """In the order of time where there is one; what the others hold does not matter."""
+    path = write("t,x,y\n5,,b\n1,10,a\n2,20,a\n4,?,c\n3,30,a\n")
+    data = _read(path, time="t", rows=3, features=["x"], split={"valid": 0, "test": 0})
+    assert (data.train.inputs.tolist(), data.class_names) == ([[10], [20], [30]], ("a",))
+    with pytest.raises(DataError, match=r":5: column `x` holds no number"):
+        _read(path, time="t", rows=4, features=["x"])
+    assert _read(write("x,y\n1,2.5\n3,4.5\n5,\n"), rows=2).train.inputs.tolist() == [[1], [3]]
+
+
+_ROWS = Csv(path="x.csv", features=["age", "weight"], target=["kind"])
+
+
+def test_new_rows_need_the_features_alone(write: Callable[..., Path]) -> None:
+    """Each row is a sample called after its line, its columns in the order of the training."""
+    new = csv_table.read_new(_ROWS, write("weight,note,age\n4.5,x,3\n\n30,,5\n"))
+    np.testing.assert_array_equal(new.inputs, np.array([[3, 4.5], [5, 30]], dtype=np.float32))
+    assert (new.names, new.lengths, new.steps) == (("2", "4"), None, None)
+    with pytest.raises(DataError, match=r"has no column `age`, which data\.features of the run names") as caught:
+        csv_table.read_new(_ROWS, write("weight,ages\n4.5,3\n"))
+    assert caught.value.help == "did you mean `ages`?"
+    with pytest.raises(DataError, match=r":3: column `age` is empty"):
+        csv_table.read_new(_ROWS, write("weight,age\n4.5,3\n1,\n"))
+
+
+def test_new_rows_that_are_not_there(tmp_path: Path) -> None:
+    """No file, and a folder."""
+    with pytest.raises(DataError, match="can't be read: No such file"):
+        csv_table.read_new(_ROWS, tmp_path / "absent.csv")
+    with pytest.raises(DataError, match="is a folder, expected a table"):
+        csv_table.read_new(_ROWS, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "cycle", "place"),
+    [
+        ("minute", 60, lambda date: date.minute),
+        ("hour", 24, lambda date: date.hour),
+        ("weekday", 7, lambda date: date.isoweekday() - 1),
+        ("day", 31, lambda date: date.day - 1),
+        ("month", 12, lambda date: date.month - 1),
+        ("dayofyear", 366, lambda date: int(date.strftime("%j")) - 1),
+    ],
+)
+def test_dates_are_features_on_request(
+    write: Callable[..., Path], name: str, cycle: int, place: Callable[[datetime], int]
 ) -> None:
-    """Each split is cut from rows of its own, so no window nor answer reaches over a border; each window that fits is there."""
-    path = write(_steps(100))
-    fields = {"window": window, "horizon": horizon, "stride": stride, "time": "t", "split": {"valid": 0.25, "test": 0.2}}
-    data, facts = _read(path, **fields), _facts(path, **fields)
-    assert (facts.input, facts.target.num_targets) == (Sequence(window, Vector(2)), 1)
-    for split, first, last in ((data.train, 0, 59), (data.valid, 60, 79), (data.test, 80, 99)):
-        assert split is not None
-        starts = [start for start in range(first, last + 1, stride) if start + window - 1 + horizon <= last]
-        expected = [[[step + 0.5, -step] for step in range(start, start + window)] for start in starts]
-        np.testing.assert_array_equal(split.inputs, np.array(expected, dtype=np.float32))
-        assert split.targets.tolist() == [[-(start + window - 1 + horizon)] for start in starts]
-
-
-def test_features_of_windows_may_leave_the_target_out_or_be_it_alone(write: Callable[..., Path]) -> None:
-    """What `features` names is what is read."""
-    path = write(_steps(100))
-    assert _read(path, window=2, features=["x"]).train.inputs[0].tolist() == [[0.5], [1.5]]
-    assert _read(path, window=2, features=["y"], target="y").train.inputs[1].tolist() == [[-1], [-2]]
-
-
-def test_windows_of_text_answers_are_classified(write: Callable[..., Path]) -> None:
-    """The class `horizon` rows after the window."""
-    path = write("x,y\n" + "".join(f"{step}.5,{'odd' if step % 2 else 'even'}\n" for step in range(60)))
-    data = _read(path, window=3)
-    assert (data.class_names, data.train.targets[:4].tolist()) == (("even", "odd"), [1, 0, 1, 0])
-    assert data.train.inputs[0].tolist() == [[0.5], [1.5], [2.5]]
+    """Where in its cycle each date lies is the angle of the two numbers beside the features, by the clock it is written in."""
+    dates = [datetime(2015, 12, 27, 5, 7) + timedelta(hours=31, minutes=11) * step for step in range(300)]
+    path = write("when,x,y\n" + "".join(f"{date.isoformat()}+05:30,{step},0.5\n" for step, date in enumerate(dates)))
+    data = _read(path, time="when", date_features=name, split={"valid": 0, "test": 0})
+    np.testing.assert_array_equal(data.train.inputs[:, 0], np.arange(300))
+    angles = np.arctan2(data.train.inputs[:, 1], data.train.inputs[:, 2]) % (2 * np.pi)
+    places = np.round(angles * cycle / (2 * np.pi)).astype(int) % cycle
+    assert places.tolist() == [place(date) for date in dates]
+    np.testing.assert_allclose(np.hypot(data.train.inputs[:, 1], data.train.inputs[:, 2]), 1, rtol=1e-6)
+    assert _facts(path, time="when", date_features=[name, "hour" if name != "hour" else "day"]).input == Vector(5)
 
 
 def test_rows_with_a_time_are_split_in_its_order(write: Callable[..., Path]) -> None:
-    """The earliest for training, the latest for the test; without validation where its share is 0."""
+    """The earliest for training, the latest for the test; no split whose share is 0."""
     order = np.random.default_rng(0).permutation(20)
     path = write("t,x,y\n" + "".join(f"{step},{step},{step}.5\n" for step in order))
     data = _read(path, time="t")
@@ -170,8 +214,8 @@ def test_rows_with_a_time_are_split_in_its_order(write: Callable[..., Path]) -> 
         [*range(16, 20)],
     ]
     assert data.test.targets.tolist() == [[16.5], [17.5], [18.5], [19.5]]
-    without = _read(path, time="t", split={"valid": 0})
-    assert (without.valid, len(without.train)) == (None, 16)
+    without = _read(path, time="t", split={"valid": 0, "test": 0})
+    assert (without.valid, without.test, len(without.train)) == (None, None, 20)
 
 
 @pytest.mark.parametrize(
@@ -225,17 +269,17 @@ def test_times_are_numbers_or_dates(write: Callable[..., Path], times: list[str]
         ("a,b\n1,2\n", {"features": ["a", "c"]}, "has no column `c`, which data.features names"),
         ("a,b\n1,2\n", {"target": "c"}, "has no column `c`, which data.target names"),
         ("a,b\n1,2\n", {"time": "c"}, "has no column `c`, which data.time names"),
-        ("a,b\n1,2\n", {"time": "b"}, "`time` is the last column, `b`"),
+        ("a,b\n1,2\n", {"time": "b"}, "has no column of numbers to predict `a` from"),
+        ("a\n1\n", {"time": "a"}, "has no column of numbers beside `a`"),
         ("a,b\n1,2\n", {"features": ["a", "b"]}, "the last column, `b`, is to be predicted, and data.features names it"),
         ("a,b,c\n1,2,x\n3,4,y\n", {"target": ["b", "c"]}, r":2: column `c` holds 'x', expected a number"),
         ("a,b,c\nx,2,1\ny,4,0\n", {"features": ["a"]}, r":2: column `a` holds 'x', expected a number"),
         ("t,a,b\n1/2/16,2,1\n2/2/16,4,0\n", {"time": "t"}, r":2: column `t` holds '1/2/16', expected a number or a date"),
         ("t,a,b\n2016-01-01,2,1\n,4,0\n", {"time": "t"}, r":3: column `t` holds '', expected a number or a date"),
         ("t,a,b\n1,2,1\n2,4,0\nx,4,0\n", {"time": "t"}, r":4: column `t` holds 'x', expected a number"),
-        (_steps(20), {"window": 14}, "the train split has 14 rows, expected at least 15 for a window and its answer"),
-        (_steps(20), {"window": 2, "horizon": 3}, "the test split has 4 rows, expected at least 5"),
-        (_steps(20), {"window": 2, "split": {"test": 0}}, "the test split has 0 rows, expected at least 3"),
-        (_steps(4), {"time": "t", "target": "x"}, "the valid split has 0 rows, expected at least one"),
+        (_steps(9), {"rows": 10}, "has 9 rows, and data.rows asks for the first 10"),
+        (_steps(9), {"time": "t", "date_features": "hour"}, "column `t` holds numbers like 0"),
+        (_steps(4), {"time": "t", "target": "x"}, "the valid split has 0 of 4 rows, expected at least one"),
     ],
 )
 def test_tables_that_can_not_be_used_are_refused(
@@ -288,6 +332,12 @@ def test_absent_files_and_folders_are_told_apart(tmp_path: Path) -> None:
     [
         ({"horizon": 2}, "`horizon` needs `window`"),
         ({"stride": 2}, "`stride` needs `window`"),
+        ({"target": "all"}, "`target` is `all`, which needs `window`"),
+        ({"target": []}, "expected the name of a column, a list of names, or `all`, found"),
+        ({"target": 5}, "expected the name of a column, a list of names, or `all`, found the number 5"),
+        ({"target": ["x", 5]}, "expected the name of a column, a list of names, or `all`, found"),
+        ({"date_features": "hour"}, "`date_features` needs `time`"),
+        ({"date_features": ["hour", "hour"], "time": "t"}, "one of them is named twice"),
         ({"time": "t", "features": ["t", "x"]}, "`features` names 't', which is `time`"),
         ({"time": "t", "target": "t", "window": 2}, "`target` names 't', which is `time`"),
         ({"features": ["x"], "target": ["y", "x"]}, "`features` names 'x', which is to be predicted"),
@@ -335,27 +385,3 @@ def test_what_is_written_is_read_back(
     np.testing.assert_array_equal(read.train.inputs, inputs)
     assert read.class_names == tuple(sorted(set(labels)))
     assert [read.class_names[number] for number in read.train.targets] == labels
-
-
-def test_hours_of_a_transformer_are_forecast(shared_data: Path) -> None:
-    """ETTh1: the features that `numpy.genfromtxt` reads, windows of 96 hours, the oil's temperature a day after each."""
-    path = shared_data / "ett" / "ETTh1.csv"
-    fields = {"time": "date", "window": 96, "horizon": 24, "split": {"valid": 0.25, "test": 0.2}}
-    data = _read(path, **fields)
-    values = np.genfromtxt(path, delimiter=",", skip_header=1, usecols=range(1, 8)).astype(np.float32)
-    assert values.shape == (17_420, 7)
-    assert data.valid is not None
-    assert data.test is not None
-    assert [len(part) for part in (data.train, data.valid, data.test)] == [10_452 - 119, 3_484 - 119, 3_484 - 119]
-    np.testing.assert_array_equal(data.train.inputs[1000], values[1000:1096])
-    np.testing.assert_array_equal(data.test.inputs[-1], values[17_300:17_396])
-    np.testing.assert_array_equal(data.test.targets[:, 0], values[13_936 + 95 + 24 :, 6])
-
-
-def test_passengers_are_forecast(shared_data: Path) -> None:
-    """Airline: months as times, whole numbers that are values and not classes, since there is a window."""
-    data = _read(shared_data / "timeseries" / "Airline.csv", time="Date", window=12, split={"valid": 0})
-    assert data.train.inputs[0, :, 0].tolist() == [112, 118, 132, 129, 121, 135, 148, 148, 136, 119, 104, 118]
-    assert data.train.targets[0].tolist() == [115]
-    assert data.test is not None
-    assert data.test.targets[-1].tolist() == [432]

@@ -203,15 +203,26 @@ recurrents: dict[str, st.SearchStrategy[Any]] = {
     "num_layers": st.integers(1, 3),
     "bias": st.booleans(),
     "dropout": st.sampled_from([0.0, 0.5]),
+    "recurrent_dropout": st.sampled_from([0.0, 0.5]),
+    "recurrent_init": st.sampled_from([{"name": "orthogonal", "gain": 2.0}, {"name": "xavier_normal", "gain": 0.5}]),
     "bidirectional": st.booleans(),
     "return": st.sampled_from(["last", "sequence"]),
 }
 
 
 def recurrent_fields(**own: st.SearchStrategy[Any]) -> st.SearchStrategy[Fields]:
-    """Fields of a recurrent layer; dropout only where there are layers to drop between."""
-    drawn = some({"hidden_size": st.integers(1, 5)}, **recurrents, **own)
-    return drawn.filter(lambda fields: not fields.get("dropout") or fields.get("num_layers", 1) > 1)
+    """Fields of a recurrent layer that go together."""
+    return some({"hidden_size": st.integers(1, 5)}, **recurrents, **own).filter(_go_together)
+
+
+def _go_together(fields: Fields) -> bool:
+    """Dropout needs layers to drop between, the starts of biases need biases, and a projection makes a state smaller."""
+    starts = [fields[name] for name in ("forget_bias", "chrono") if name in fields]
+    return (
+        (not fields.get("dropout") or fields.get("num_layers", 1) > 1)
+        and len(starts) <= fields.get("bias", True)
+        and fields.get("proj_size", 0) < fields["hidden_size"]
+    )
 
 
 def axis(most: int = 6) -> st.SearchStrategy[int]:
@@ -310,6 +321,25 @@ def _to_one(image_pool: type[nn.Module], x: Tensor) -> Tensor:
     return image_pool(1)(x.flatten(2, 3) if x.dim() == 5 else x).flatten(1)
 
 
+def plain_dropout(fields: Fields, shapes: Shapes) -> Plain:
+    """Single values; with one mask over time, torch's for whole channels, a step's values being the channels."""
+    if not fields.get("variational"):
+        return direct(nn.Dropout(**kwargs(fields, "variational")))
+    if not isinstance(shapes[0], Sequence):
+        return functional(_refused)
+    module = nn.Dropout1d(**kwargs(fields, "variational"))
+    return module, lambda x: module(x.flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, x.shape[2:])
+
+
+def plain_last_step(_: Fields, shapes: Shapes) -> Plain:
+    """The last entry of axis 1, which has to be time."""
+    return functional(lambda x: x.unbind(1)[-1] if isinstance(shapes[0], Sequence) else _refused(x))
+
+
+def _refused(_: Tensor) -> Tensor:
+    raise ValueError("there is no time axis")
+
+
 def plain_embedding(fields: Fields, shapes: Shapes) -> Plain:
     """A table with a row for each token."""
     token = shapes[0].item if isinstance(shapes[0], Sequence) else shapes[0]
@@ -347,23 +377,35 @@ def plain_softmax(function: Callable[[Tensor, int], Tensor]) -> Callable[[Fields
     )
 
 
-def plain_recurrent(layer: Callable[..., nn.Module]) -> Callable[[Fields, Shapes], Plain]:
+NOT_IN_TORCH = ("return", "recurrent_dropout", "recurrent_init", "forget_bias", "chrono")
+"""Fields of recurrent layers that are dlcli's own."""
+
+
+def plain_recurrent(layer: Callable[..., nn.RNNBase]) -> Callable[[Fields, Shapes], Plain]:
     """Outputs of all steps, or each direction's output at the step that it reads last."""
 
     def plain(fields: Fields, shapes: Shapes) -> Plain:
-        module = layer(channels(shapes[0]), batch_first=True, **kwargs(fields, "return", "forget_bias"))
-        hidden = fields["hidden_size"]
+        module = layer(channels(shapes[0]), batch_first=True, **kwargs(fields, *NOT_IN_TORCH))
+        size = module.proj_size or module.hidden_size
 
         def run(x: Tensor) -> Tensor:
-            outputs = module(x)[0]
+            outputs = _with_dropped_weights(module, fields.get("recurrent_dropout", 0.0), x)
             if fields.get("return", "sequence") == "sequence":
                 return outputs
             # Forward, the last step is the final state; backward, the first one is.
-            return torch.cat([outputs[:, -1, :hidden], outputs[:, 0, hidden:]], dim=1)
+            return torch.cat([outputs[:, -1, :size], outputs[:, 0, size:]], dim=1)
 
         return module, run
 
     return plain
+
+
+def _with_dropped_weights(module: nn.RNNBase, p: float, x: Tensor) -> Tensor:
+    """The outputs of all steps by weights of which some between states are 0, and the others larger."""
+    parameters = dict(module.named_parameters())
+    dropped = {name: F.dropout(weight, p, module.training) for name, weight in parameters.items() if "weight_hh" in name}
+    outputs: Tensor = torch.func.functional_call(module, parameters | dropped if p else parameters, x)[0]
+    return outputs
 
 
 def plain_time_distributed(fields: Fields, shapes: Shapes) -> Plain:
@@ -509,7 +551,8 @@ CASES: dict[str, Case] = {
         examples(st.one_of(series, images, volumes), channel_norms),
         plain_channel_norm(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
     ),
-    "dropout": Case(examples(numbers, some({}, p=st.floats(0, 0.9))), plain_activation(nn.Dropout)),
+    "last_step": Case(examples(numbers, nothing), plain_last_step),
+    "dropout": Case(examples(numbers, some({}, p=st.floats(0, 0.9), variational=st.booleans())), plain_dropout),
     "dropout1d": Case(examples(series, some({}, p=st.floats(0, 0.9))), plain_windows(nn.Dropout1d)),
     "dropout2d": Case(examples(images, some({}, p=st.floats(0, 0.9))), plain_windows(nn.Dropout2d)),
     "linear": Case(
@@ -551,8 +594,14 @@ CASES: dict[str, Case] = {
     "softmax": Case(examples(numbers, some({}, dim=st.one_of(st.none(), axis()))), plain_softmax(F.softmax)),
     "log_softmax": Case(examples(numbers, some({}, dim=st.one_of(st.none(), axis()))), plain_softmax(F.log_softmax)),
     "rnn": Case(examples(series, recurrent_fields(nonlinearity=st.sampled_from(["tanh", "relu"]))), plain_recurrent(nn.RNN)),
-    "lstm": Case(examples(series, recurrent_fields()), plain_recurrent(nn.LSTM)),
-    "gru": Case(examples(series, recurrent_fields()), plain_recurrent(nn.GRU)),
+    "lstm": Case(
+        examples(
+            series,
+            recurrent_fields(forget_bias=st.floats(-2, 2), chrono=st.integers(2, 100), proj_size=st.integers(0, 3)),
+        ),
+        plain_recurrent(nn.LSTM),
+    ),
+    "gru": Case(examples(series, recurrent_fields(chrono=st.integers(2, 100))), plain_recurrent(nn.GRU)),
     "sequential": Case(bodies.map(lambda example: ((_step(example[0][0]),), example[1])), plain_sequential),
     "time_distributed": Case(bodies, plain_time_distributed),
     "add": Case(joins(nothing), lambda *_: functional(_sum)),

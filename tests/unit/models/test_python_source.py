@@ -230,14 +230,17 @@ def test_several_inputs_and_outputs_have_their_names() -> None:
     assert list(outputs) == ["parity", "digit"]
 
 
-NAMES = ["class", "lambda", "None", "self", "torch", "nn", "F", "x", "h", "Tensor", "class_", "max", "super", "input_", "Network"]
+NAMES = [
+    *("class", "lambda", "None", "self", "torch", "nn", "F", "x", "h", "Tensor", "class_", "max", "super", "input_", "Network"),
+    "drop_recurrent",
+]
 
 
 def test_any_name_of_a_layer_can_be_written() -> None:
     """Keywords, built-in functions and what the code itself uses, as modules with weights and as values read twice."""
     layers = "".join(f"""
         - linear: {{out_features: 3, name: "{name}"}}
-        - lstm: {{hidden_size: 3, return: last, from: series, name: "{name}_state"}}
+        - lstm: {{hidden_size: 3, return: last, recurrent_dropout: 0.5, from: series, name: "{name}_state"}}
         - add: ["{name}", "{name}_state"]""" for name in NAMES)  # fmt: skip
     joined = f"""
         - add: {json.dumps(NAMES)}
@@ -249,6 +252,21 @@ def test_any_name_of_a_layer_can_be_written() -> None:
     """
     start = "layers:\n        - global_avg_pool: {from: series}"
     _assert_same(_read_model(start + layers + joined, {"series": Sequence(4, Vector(3)), "import": Vector(3)}))
+
+
+RECURRENT = """
+    - gru: {hidden_size: 3, recurrent_dropout: 0.25}
+    - time_distributed: {layers: [linear: 4], name: with_a_name_so_long_that_the_next_line_is_broken_into_several}
+    - lstm: {hidden_size: 4, proj_size: 2, recurrent_dropout: 0.5, name: with_another_name_so_long_that_its_line_is_broken}
+    - rnn: {hidden_size: 3, num_layers: 2, bidirectional: true, recurrent_dropout: 0.5, return: last}
+"""
+
+
+def test_weights_between_states_are_dropped_by_one_function() -> None:
+    """It stands in the module once, and only where it is needed."""
+    text = _assert_same(read_layers(RECURRENT, Sequence(5, Vector(3))))
+    assert text.count("def drop_recurrent(") == 1
+    assert "drop_recurrent" not in _assert_same(read_layers("[gru: 3]", Sequence(5, Vector(3))))
 
 
 def test_what_no_output_needs_is_kept_but_not_run() -> None:
@@ -275,6 +293,7 @@ def texts() -> list[str]:
         _read_model(BLOCKS, {INPUT: Image(3, 8, 8)}),
         _read_model(INPUTS_AND_OUTPUTS, {"image": Image(1, 5, 5), "rows": Sequence(5, Vector(5))}),
         read_layers(f"[{layers}, add: [{', '.join(names)}]]", Vector(3)),
+        read_layers(RECURRENT, Sequence(5, Vector(3))),
     ]
     return [python_module(graph, "A network.") for graph in graphs]
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from dlcli.config.shapes import Sequence, Vector
-from tests.unit.models.layer_cases import build
+from tests.unit.models.layer_cases import build, read_spec
+from tests.unit.models.recurrent_cells import CELLS
 
 
 def _lstm(**fields: object) -> nn.Module:
@@ -59,6 +61,19 @@ def test_last_of_both_directions_has_read_the_whole_sequence(kind: str) -> None:
     for half in output.chunk(2, dim=1):
         (gradient,) = torch.autograd.grad(half.sum(), sequence, retain_graph=True)
         assert _steps_that_matter(gradient) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+@pytest.mark.parametrize("name", CELLS)
+def test_operations_are_those_that_torch_counts(name: str, num_layers: int) -> None:
+    """As FlopCounterMode counts them where it can: on the meta device."""
+    kind, fields = CELLS[name]
+    fields = fields | {"num_layers": num_layers, "bidirectional": True}
+    layer = build(kind, fields, (Sequence(6, Vector(3)),))
+    assert layer is not None
+    with FlopCounterMode(display=False) as counter:
+        layer.module.to("meta")(torch.zeros(1, 6, 3, device="meta"))
+    assert read_spec(kind, fields).flops(Sequence(6, Vector(3))) == counter.get_total_flops()
 
 
 def _steps_that_matter(gradient: Tensor) -> list[int]:

@@ -1,0 +1,37 @@
+"""Sequences of different lengths in one batch: (batch, time, ...), where what lies behind a sequence's length is padding.
+
+Padding may hold anything, NaN too: it is replaced before a calculation, never multiplied away, so that values and gradients
+at valid steps are those of each sequence alone, and the gradient of padding is 0.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def is_valid(lengths: Tensor, time: int) -> Tensor:
+    """Which steps are no padding: lengths (batch,) -> bool (batch, time)."""
+    return torch.arange(time, device=lengths.device) < lengths[:, None]
+
+
+def fill_padding(sequence: Tensor, lengths: Tensor, value: float) -> Tensor:
+    """The sequence (batch, time, ...) with one value at all its padded steps."""
+    padded = ~is_valid(lengths, sequence.shape[1])
+    return sequence.masked_fill(padded.view(*padded.shape, *(1,) * (sequence.dim() - 2)), value)
+
+
+def select_valid(sequence: Tensor, lengths: Tensor) -> Tensor:
+    """The valid steps of all samples, one behind the other: (batch, time, ...) -> (valid steps, ...)."""
+    return sequence.flatten(0, 1).index_select(0, _places(lengths, sequence.shape[1]))
+
+
+def put_back(values: Tensor, lengths: Tensor, time: int) -> Tensor:
+    """What `select_valid` took out, where it was, and 0 in the padding: (valid steps, ...) -> (batch, time, ...)."""
+    steps = values.new_zeros(len(lengths) * time, *values.shape[1:])
+    return steps.index_copy(0, _places(lengths, time), values).reshape(-1, time, *values.shape[1:])
+
+
+def _places(lengths: Tensor, time: int) -> Tensor:
+    """Where valid steps stand among batch * time steps."""
+    return is_valid(lengths, time).flatten().nonzero().squeeze(1)
