@@ -138,7 +138,7 @@ def _layers(graph: Graph, prefix: str, steps: Size, fields: dict[str, ReceptiveF
             shares=node.shares,
             is_nesting=opened is not None,
             output_shape=node.output_shape,
-            parameters=node.parameter_count() if opened is None else 0,
+            parameters=node.parameter_count() if opened is None else node.spec.parameter_count(*node.input_shapes),
             flops=times(counted.flops(), steps) if counted else 0,
             memory=times(_output_bytes(node), steps) if counted else 0,
             receptive_field=fields[path],

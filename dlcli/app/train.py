@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from dlcli.app.baseline import repeat_last
 from dlcli.app.configs import Config
 from dlcli.app.experiments import open_experiment, recorded_data_dir
 from dlcli.app.resume import check_changes, check_same_config, check_same_data
@@ -119,7 +120,10 @@ def _run(trainer: Trainer, folder: RunFolder, record: _Record, observer: Observe
     best = best_checkpoint(folder.checkpoints, observer.notice)
     if best is not None:
         trainer.load_judged(load_checkpoint(best))
-    return Run(folder.path, record.write(trainer, "completed", exit_code=EXIT_OK, test=trainer.evaluate("test")))
+    figures: dict[str, Any] = {}
+    if trainer.dataset.test is not None:
+        figures = {"test": trainer.evaluate("test"), "baseline": repeat_last(trainer.dataset, "test", trainer.objective)}
+    return Run(folder.path, record.write(trainer, "completed", exit_code=EXIT_OK, **figures))
 
 
 def _run_to_resume(request: TrainRequest, show: Observer) -> RunFolder:
@@ -209,6 +213,7 @@ class _Record:
             "samples_per_second": (progress.total_samples + progress.samples) / seconds if seconds else None,
             "best": {"metric": monitored(trainer), "value": best.value, "epoch": best.epoch} if best else None,
             "test": None,
+            "baseline": None,
             "exit_code": None,
             "error": None,
             **facts,

@@ -7,7 +7,7 @@ from itertools import count
 from torch import Tensor
 
 from dlcli.config.experiment import Experiment
-from dlcli.config.graph import all_nodes
+from dlcli.config.graph import Graph, LayerNode, all_nodes
 from dlcli.config.heads import needing_larger_batches
 from dlcli.config.shapes import Sequence, Time, has_any_time
 from dlcli.data.dataset import Dataset, Split
@@ -49,22 +49,36 @@ def _check_streams(experiment: Experiment, dataset: Dataset) -> None:
 
 def _check_lengths(experiment: Experiment, dataset: Dataset) -> None:
     """Every sequence must be as long as the windows of the network reach."""
-    times = {
-        node.output_shape.time: node
-        for node, _ in reversed([*all_nodes(experiment.graph, unknown=1)])
-        if has_any_time(node.output_shape) and isinstance(node.output_shape, Sequence)
-    }
+    if not any(map(has_any_time, experiment.facts.inputs.values())):
+        return
     for name, split in dataset.splits().items():
-        if split is None or split.lengths is None:
+        if split is None:
             continue
+        row, shortest = _shortest(experiment, split)
+        found = too_short(experiment.graph, shortest)
+        if found is not None:
+            node, needed = found
+            what = f"sample {row} of the {name} split of {dataset.origin} has {shortest} step{'s'[: shortest > 1]}"
+            where = f"`{node.spec.kind}` (line {node.place.line}) needs at least {needed}"
+            raise DataError(f"{what}, and {where}", help="use smaller windows or more padding, or leave short sequences out")
+
+
+def _shortest(experiment: Experiment, split: Split) -> tuple[int, int]:
+    """The number and the steps of the shortest sample."""
+    if split.lengths is not None:
         row = int(split.lengths.argmin())
-        shortest = int(split.lengths[row])
-        for time, node in times.items():
-            if isinstance(time, Time) and time.at(shortest) < 1:
-                needed = next(steps for steps in count(shortest) if time.at(steps) >= 1)
-                what = f"sample {row} of the {name} split of {dataset.origin} has {shortest} step{'s'[: shortest > 1]}"
-                where = f"`{node.spec.kind}` (line {node.place.line}) needs at least {needed}"
-                raise DataError(f"{what}, and {where}", help="use smaller windows or more padding, or leave short sequences out")
+        return row, int(split.lengths[row])
+    inputs = split.inputs if isinstance(split.inputs, dict) else dict.fromkeys(experiment.facts.inputs, split.inputs)
+    return 0, next(inputs[name].shape[1] for name, shape in experiment.facts.inputs.items() if has_any_time(shape))
+
+
+def too_short(graph: Graph, steps: int) -> tuple[LayerNode, int] | None:
+    """The first layer that gets nothing from a sequence of so many steps, and how many it needs; None where there is none."""
+    for node, _ in all_nodes(graph, unknown=1):
+        shape = node.output_shape
+        if isinstance(shape, Sequence) and isinstance(shape.time, Time) and shape.time.at(steps) < 1:
+            return node, next(longer for longer in count(steps) if shape.time.at(longer) >= 1)
+    return None
 
 
 def _check_labels(output: str, split_name: str, split: Split, origin: str) -> None:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from dlcli.app.baseline import repeat_last
 from dlcli.app.configs import Config, read_experiment
 from dlcli.app.experiments import open_experiment, recorded_data_dir
+from dlcli.app.inference import infer
 from dlcli.app.runs import Run, open_run, recorded_experiment
 from dlcli.config.experiment import Experiment
-from dlcli.config.losses import LossSpec
-from dlcli.config.objectives import Loss
 from dlcli.data.dataset import Tensors
-from dlcli.data.named import each, first
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import CheckpointError, DataError, UsageError
 from dlcli.models.network import build_network
@@ -28,7 +26,7 @@ from dlcli.runtime.memory import keep_freed_memory, memory_errors
 from dlcli.runtime.seed import seeded
 from dlcli.training.checkpoint import Checkpoint, best_checkpoint, checkpoint_of_step, list_checkpoints, load_checkpoint
 from dlcli.training.evaluation import evaluate as judge
-from dlcli.training.evaluation import evaluation_batch_size, evaluation_batches
+from dlcli.training.evaluation import evaluation_batches
 from dlcli.training.objectives import build_objective
 from dlcli.training.run_folder import RunFolder
 from dlcli.training.trainer import load_weights
@@ -44,6 +42,7 @@ class Judgement:
         split: train, valid or test.
         metrics: loss and metrics by name.
         samples: how many samples the split has.
+        baseline: of a forecast, the same figures for repeating the last value of each window.
     """
 
     run: Path
@@ -51,10 +50,12 @@ class Judgement:
     split: str
     metrics: dict[str, float]
     samples: int
+    baseline: dict[str, float] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What `eval --json` prints."""
-        return {**self.__dict__, "run": str(self.run)}
+        found = {**self.__dict__, "run": str(self.run)}
+        return found if self.baseline is not None else {key: value for key, value in found.items() if key != "baseline"}
 
 
 def build(config: Config, overrides: tuple[str, ...] = (), data_dir: Path | None = None) -> nn.Module:
@@ -89,7 +90,7 @@ def load(
     """
     folder = open_run(run, runs).folder
     found = find_checkpoint(folder, checkpoint)
-    return _network(recorded_experiment(folder), found).to(choose_device(device)).eval()
+    return restored(recorded_experiment(folder), found).to(choose_device(device)).eval()
 
 
 def evaluate(
@@ -120,29 +121,35 @@ def evaluate(
     found = find_checkpoint(folder, checkpoint)
     with plugin_errors(), memory_errors():
         experiment, dataset = open_experiment(folder.resolved_config, (), recorded_data_dir(folder, data_dir), _ignore)
-        network = _network(experiment, found).to(chosen)
+        network = restored(experiment, found).to(chosen)
         preprocessing = Preprocessing(dataset.spec, dataset.facts, seed=experiment.train.seed).to(chosen)
-        batches = evaluation_batches(dataset.to(chosen), split, preprocessing, experiment.train)
+        there = dataset.to(chosen)
+        batches = evaluation_batches(there, split, preprocessing, experiment.train)
         train, scales = experiment.train, dataset.spec.normalize_targets
         objective = build_objective(train, dataset.facts, experiment.graph.outputs, chosen, scales)
         with seeded(experiment.train.seed, deterministic=experiment.train.deterministic):
             metrics = judge(network, batches, objective)
-    return Judgement(folder.path, found.path.name, split, metrics, batches.num_samples)
+        baseline = repeat_last(there, split, objective)
+    return Judgement(folder.path, found.path.name, split, metrics, batches.num_samples, baseline)
 
 
-def predict(run: Run | str | Path | None, inputs: Any, *, device: str = "auto", runs: Path = Path("runs")) -> Tensors:
+def predict(
+    run: Run | str | Path | None, inputs: Any, *, lengths: Any = None, device: str = "auto", runs: Path = Path("runs")
+) -> Tensors:
     """What a run's network says of new samples.
 
     Args:
         run: as for `load`.
         inputs: an array or tensor as the data source holds them: pictures (N, H, W) or (N, H, W, C) of 8-bit values,
-            series (N, T, features), vectors (N, features); of several inputs a dict with each by its name.
+            series (N, T, features), vectors (N, features), tokens (N, T); of several inputs a dict with each by its name.
+        lengths: steps of each sample, (N,), where sequences of different lengths are padded to T. Without it all have T.
         device: as for `--device`.
         runs: the folder of all runs.
 
     Returns:
-        On the CPU: the probability of each class (N, classes), of each label (N, labels), or values (N, targets); with an
-        answer for each step (N, T, ...). Of several outputs a dict with each by its name.
+        On the CPU: the probability of each class (N, classes), of each label (N, labels), or values (N, targets) in the
+        units of the data; with an answer for each step (N, T, ...), and 0 in the padding. Of several outputs a dict with
+        each by its name.
 
     Raises:
         DlcliError: the run is not there, or the inputs don't fit it.
@@ -150,41 +157,9 @@ def predict(run: Run | str | Path | None, inputs: Any, *, device: str = "auto", 
     chosen = choose_device(device)
     folder = open_run(run, runs).folder
     experiment = recorded_experiment(folder)
-    network = _network(experiment, find_checkpoint(folder, "best")).to(chosen).eval()
-    preprocessing = Preprocessing(experiment.data, experiment.facts, seed=experiment.train.seed).to(chosen)
+    network = restored(experiment, find_checkpoint(folder, "best")).to(chosen).eval()
     given = {str(name): _tensor(array) for name, array in inputs.items()} if isinstance(inputs, Mapping) else _tensor(inputs)
-    samples = each(preprocessing.checked(given), lambda tensor: tensor.to(chosen))
-    size = evaluation_batch_size(experiment.train)
-    with torch.inference_mode(), plugin_errors(), memory_errors():
-        parts = [network(preprocessing(part)) for part in _split(samples, size)]
-        return _answers(_joined(parts), experiment.train.loss)
-
-
-def _split(samples: Tensors, size: int) -> Iterator[Tensors]:
-    """Batches; one that is empty where there are no samples."""
-    for start in range(0, max(len(first(samples)), 1), size):
-        yield each(samples, itemgetter(slice(start, start + size)))
-
-
-def _joined(parts: list[Tensors]) -> Tensors:
-    if isinstance(parts[0], Tensor):
-        return torch.cat([part for part in parts if isinstance(part, Tensor)])
-    return {name: torch.cat([part[name] for part in parts if isinstance(part, dict)]) for name in parts[0]}
-
-
-def _answers(outputs: Tensors, loss: Loss) -> Tensors:
-    """Probabilities where the loss is that of a classification, else the values themselves; on the CPU."""
-    if isinstance(outputs, dict):
-        assert isinstance(loss, dict)
-        return {name: _answer(output, loss[name].loss) for name, output in outputs.items()}
-    assert isinstance(loss, LossSpec)
-    return _answer(outputs, loss)
-
-
-def _answer(output: Tensor, loss: LossSpec) -> Tensor:
-    if loss.judges == "classes":
-        return output.softmax(dim=-1).cpu()
-    return (output.sigmoid() if loss.judges == "labels" else output).cpu()
+    return infer(network, experiment, given, None if lengths is None else _tensor(lengths), chosen)
 
 
 def _tensor(inputs: Any) -> Tensor:
@@ -223,7 +198,8 @@ def find_checkpoint(folder: RunFolder, which: str) -> Checkpoint:
     return load_checkpoint(path)
 
 
-def _network(experiment: Experiment, checkpoint: Checkpoint) -> nn.Module:
+def restored(experiment: Experiment, checkpoint: Checkpoint) -> nn.Module:
+    """The network of an experiment with the weights of a checkpoint, those that are judged."""
     network = build_network(experiment.graph, experiment.model.init)
     load_weights(network, checkpoint, checkpoint.weights)
     return network

@@ -34,9 +34,9 @@ def _painted(text: str, code: str) -> str:
     return text
 
 
-def print_result(text: str) -> None:
-    """Text on stdout. Where nobody reads it any more, that changes nothing of what was done."""
-    _print(text, sys.stdout)
+def print_result(text: str, end: str = "\n") -> None:
+    """Text on stdout, and what it ends with. Where nobody reads it any more, that changes nothing of what was done."""
+    _print(text, sys.stdout, end)
 
 
 def print_progress(text: str) -> None:
@@ -44,11 +44,11 @@ def print_progress(text: str) -> None:
     _print(text, sys.stderr)
 
 
-def _print(text: str, stream: TextIO | None) -> None:
+def _print(text: str, stream: TextIO | None, end: str = "\n") -> None:
     if stream is None:  # closed by whoever started the process
         return
     try:
-        print(text, file=stream, flush=True)
+        print(text, end=end, file=stream, flush=True)
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or the interpreter would fail on it once more
         if stream is sys.stdout and error.errno == errno.ENOSPC:  # else nobody reads it any more

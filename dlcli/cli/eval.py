@@ -35,4 +35,9 @@ def eval_command(
         return
     head = f"{judgement.run} ({judgement.checkpoint}), {judgement.samples:,} samples of {judgement.split}"
     width = max(9, *map(len, judgement.metrics))
-    print_result("\n".join([head, *(f"{name:<{width}} {value:.4f}" for name, value in judgement.metrics.items())]))
+    beside = judgement.baseline or {}
+    lines = [
+        f"{name:<{width}} {value:.4f}" + (f"   (repeating the last value: {beside[name]:.4f})" if name in beside else "")
+        for name, value in judgement.metrics.items()
+    ]
+    print_result("\n".join([head, *lines]))

@@ -18,6 +18,7 @@ from dlcli.cli.console import print_error, print_json, print_progress, terminal_
 from dlcli.cli.eval import eval_command
 from dlcli.cli.export import export_command
 from dlcli.cli.init import init_command
+from dlcli.cli.predict import predict_command
 from dlcli.cli.schema import schema_command
 from dlcli.cli.smoke import smoke_command
 from dlcli.cli.summary import summary_command
@@ -37,6 +38,7 @@ app.command("train")(train_command)
 app.command("validate")(validate_command)
 app.command("summary")(summary_command)
 app.command("eval")(eval_command)
+app.command("predict")(predict_command)
 app.command("export")(export_command)
 app.command("smoke")(smoke_command)
 app.command("init")(init_command)

@@ -80,7 +80,7 @@ def _fitted(names: list[list[str]], width: int) -> list[str]:
 
 def _cells(layer: LayerSummary) -> list[str]:
     if layer.is_nesting:
-        return [layer.sizes, "", "", "", _field(layer.receptive_field)]
+        return [layer.sizes, _count(layer.parameters) if layer.parameters else "", "", "", _field(layer.receptive_field)]
     return [
         layer.sizes,
         _count(layer.parameters),

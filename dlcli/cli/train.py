@@ -86,8 +86,11 @@ def _lines(run: Run) -> list[str]:
         rows.append(("best", f"{record['best']['metric']} {record['best']['value']:.4f} (epoch {record['best']['epoch']})"))
     if record["test"]:
         rows += [("" if index else "test", line) for index, line in enumerate(_figures(record["test"]))]
+    if record["baseline"]:
+        rows += [("", f"{line} by repeating the last value") for line in _figures(record["baseline"])]
     rows.append(("run", str(path)))
-    following = f"dlcli eval {path}" if record["status"] == "completed" else f"dlcli train --resume {path}"
+    judge = f"dlcli eval {path}" + (" --split valid" if record["test"] is None else "")
+    following = judge if record["status"] == "completed" else f"dlcli train --resume {path}"
     rows.append(("next", " ".join([following, *(f"--plugin {plugin}" for plugin in record["plugins"])])))
     return [f"{label:<9} {text}" for label, text in rows]
 

@@ -22,6 +22,7 @@ from dlcli.config.model import ModelSpec, read_layers, without_blocks
 from dlcli.config.normalisation import FixedNormalize
 from dlcli.config.shapes import Shape
 from dlcli.config.spec import Choice, dump, keys_of, near_enough, read, read_choice
+from dlcli.config.stateful import check_stateful
 from dlcli.config.training import TrainSpec
 from dlcli.config.tree import Mapping, Node, Scalar, describe
 from dlcli.config.values import NAME, NAME_HELP
@@ -112,11 +113,15 @@ def examine(composed: Mapping, facts_of: FactsOf) -> Examination:
         missing = error
     if isinstance(data, KnownImages):
         _check_normalize(data, composed, report)
+    if data is not None and facts is not None:
+        _check_target_names(data, facts, composed, report)
     names = {**variables, **facts.names()} if facts else _WithUnknownFacts(variables)
     section = _section(composed, "train", names, report) or Mapping({}, composed.place)
     train = read(section, TrainSpec, "train", report, lambda key, node: help_for_misplaced(key, node, "train"))
     model, graph = _model(composed, facts, names, report)
     full = check_heads(graph, facts, train, composed, report) if graph and facts and train else None
+    if graph and data and train:
+        check_stateful(graph, data, train, composed, report)
     if graph and full and model:
         check_limits(graph, full, model.limits, report)
     warnings = lint(graph, facts, full or train, composed) if graph and facts and train else ()
@@ -133,6 +138,16 @@ def _check_normalize(data: KnownImages, composed: Mapping, report: Report) -> No
     if isinstance(normalize, FixedNormalize) and len(normalize.mean) != channels:
         message = f"`mean` and `std` have {len(normalize.mean)} numbers, and the channels of `{data.kind}` are {channels}"
         report.error("range", message, tree.place_of(composed, ["data", "normalize", "mean"]))
+
+
+def _check_target_names(data: DataSpec, facts: DataFacts, composed: Mapping, report: Report) -> None:
+    """Whether `normalize_targets` names targets that there are."""
+    scales = data.normalize_targets if isinstance(data.normalize_targets, dict) else {}
+    node = tree.node_at(composed, ["data", "normalize_targets"])
+    for name in scales:
+        if name not in facts.targets:
+            place = node.entries[name].key_place if isinstance(node, Mapping) and name in node.entries else composed.place
+            report.error("unknown-name", f"the data has no target `{name}`", place, help=did_you_mean(name, facts.targets))
 
 
 def _model(composed: Mapping, facts: DataFacts | None, names: Names, report: Report) -> tuple[ModelSpec | None, Graph | None]:

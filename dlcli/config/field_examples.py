@@ -55,6 +55,7 @@ _VALUES: Final[Mapping[str, Any]] = {
     "pos_weight": [2.5],
     "prelu.init": 0.1,
     "random.layout": "image",
+    "reversible_norm.layers": [{"gru": {"hidden_size": 64, "return": "last"}}, {"linear": "${data.num_targets}"}],
     "sizes": [16, 7, 7],
     "std": [0.25],
     "step_size": 10,

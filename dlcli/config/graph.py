@@ -45,7 +45,7 @@ class LayerNode:
         if self.shares is not None:
             return 0
         if self.body is not None:
-            return self.body.parameter_count()
+            return self.body.parameter_count() + self.spec.parameter_count(*self.input_shapes)
         return self.spec.parameter_count(*self.input_shapes)
 
     def flops(self) -> int | None:

@@ -17,9 +17,9 @@ from dlcli.config.layers import LAYERS
 from dlcli.config.layers.base import LayerSpec
 from dlcli.config.layers.fitting import check_accepts, check_size
 from dlcli.config.layers.hints import help_for_field, help_for_layer
-from dlcli.config.layers.nesting import Nesting, Sequential, Share, TimeDistributed
+from dlcli.config.layers.nesting import Nesting, Sequential, Share
 from dlcli.config.reserved_names import RESERVED_NAMES
-from dlcli.config.shapes import Sequence, Shape, ShapeError
+from dlcli.config.shapes import Shape, ShapeError
 from dlcli.config.spec import read
 from dlcli.config.tree import Node, Scalar, describe
 
@@ -264,7 +264,7 @@ class _GraphReader:
         else:
             body = self._body(layer, shapes[0] if shapes else None)
             shape = None
-            if are_known and (layer.layers is None or body is not None or not isinstance(known[0], Sequence)):
+            if are_known and (body is not None or not isinstance(spec, Nesting) or spec.inside(known[0]) is None):
                 shape = self._shape(spec, known, entry.place, body, origins)
             if shape is not None:
                 node = LayerNode(name, spec, inputs, known, shape, entry.place, body, layer.block)
@@ -351,12 +351,21 @@ class _GraphReader:
         """The layers inside a nesting."""
         if layer.layers is None:
             return None
-        if isinstance(layer.spec, TimeDistributed):
-            shape = shape.item if isinstance(shape, Sequence) else None
+        assert isinstance(layer.spec, Nesting)
+        shape = layer.spec.inside(shape) if shape is not None else None
         if layer.block is None:
-            return read_graph(layer.layers, {INPUT: shape}, layer.vocabulary)
+            body = read_graph(layer.layers, {INPUT: shape}, layer.vocabulary)
+            return self._without_own_weights(layer.spec, body)
         with self._inside(layer.block, layer.entry):
             return read_graph(layer.layers, {INPUT: shape}, layer.vocabulary)
+
+    def _without_own_weights(self, spec: Nesting, body: Graph | None) -> Graph | None:
+        """The layers inside; None where one has the name of a weight of the nesting."""
+        taken = [node for node in body.nodes if node.name in spec.own_weights] if body is not None else []
+        for node in taken:
+            message = f"a layer inside of `{spec.kind}` can't be called `{node.name}`: it has a weight of that name"
+            self._report.error("name", message, node.place, help=f"choose another, for example `{node.name}_layer`")
+        return None if taken else body
 
     def _shape(
         self, spec: LayerSpec, shapes: tuple[Shape, ...], place: Place, body: Graph | None, origins: Related
@@ -364,11 +373,8 @@ class _GraphReader:
         try:
             for shape in shapes:
                 check_accepts(spec, shape)
-            if isinstance(spec, TimeDistributed):
-                assert isinstance(shapes[0], Sequence)
-                return Sequence(shapes[0].time, body.output_shape) if body else None
-            if isinstance(spec, Sequential):
-                return body.output_shape if body else None
+            if isinstance(spec, Nesting):
+                return spec.around(shapes[0], body.output_shape) if body else None
             output = spec.output_shape(*shapes)
             check_size(spec, output)
             return output

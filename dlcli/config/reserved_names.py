@@ -37,6 +37,7 @@ RESERVED_NAMES: Final[frozenset[str]] = frozenset(
         "named_modules",
         "named_parameters",
         "parameters",
+        "reads_lengths",
         "register_backward_hook",
         "register_buffer",
         "register_forward_hook",

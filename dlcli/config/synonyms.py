@@ -50,6 +50,8 @@ SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
     "averagepooling": _AVG_POOLS,
     "adaptiveavgpool": ("adaptive_avg_pool2d", "adaptive_avg_pool1d", "adaptive_avg_pool3d"),
     "adaptivemaxpool": ("adaptive_max_pool2d", "adaptive_max_pool1d", "adaptive_max_pool3d"),
+    "revin": ("reversible_norm",),
+    "reversibleinstancenorm": ("reversible_norm",),
     "simplernn": ("rnn",),
     "spatialdropout": ("dropout2d", "dropout1d"),
     "spatialdropout1d": ("dropout1d",),

@@ -13,7 +13,7 @@ from dlcli.data.random_order import mixed
 _LARGEST_POOL: Final = 50
 """Batches among whose samples those of about one length are put together: more would shuffle less, and pad hardly less."""
 
-_FEWEST_POOLS: Final = 4
+_FEWEST_POOLS: Final = 2
 """In an epoch: even a small data set should not give the same batches in every epoch."""
 
 _OF_BATCHES: Final = 1 << 32
@@ -30,7 +30,7 @@ def shuffled(num_samples: int, repeat: int, seed: int, epoch: int) -> Tensor:
     return torch.cat(passes)
 
 
-def by_length(numbers: Tensor, lengths: Tensor, batch_size: int, num_batches: int, seed: int, epoch: int) -> Tensor:
+def by_length(numbers: Tensor, lengths: Tensor, batch_size: int, num_batches: int, *, seed: int, epoch: int) -> Tensor:
     """The same samples so that those of a batch have about the same length.
 
     Within pools of consecutive batches samples are sorted by length; then the batches are shuffled, all but the last, whose

@@ -130,7 +130,7 @@ class Batches:
             yield from torch.arange(self.num_samples).split(self._batch_size)
 
     def _batch(self, numbers: Tensor, samples: Tensor, epoch: int | None) -> Batch:
-        """The batch of these samples, by their numbers on the CPU and on the device; changed at random where there is an epoch."""
+        """The batch of these samples, by their numbers on the CPU and on the device; with an epoch changed at random."""
         indices = samples % self.num_samples if self._repeat > 1 else samples
         taken = methodcaller("index_select", 0, indices)
         inputs, targets = each(self._split.inputs, taken), each(self._split.targets, taken)
@@ -156,7 +156,8 @@ class Batches:
         numbers = shuffled(self.num_samples, self._repeat, self._seed, epoch)
         if self._lengths is None:
             return numbers
-        return by_length(numbers, self._lengths[numbers % self.num_samples], self._batch_size, len(self), self._seed, epoch)
+        lengths = self._lengths[numbers % self.num_samples]
+        return by_length(numbers, lengths, self._batch_size, len(self), seed=self._seed, epoch=epoch)
 
 
 def _changed(tensors: Tensors, names: Collection[str], change: Callable[[Tensor], Tensor]) -> Tensors:

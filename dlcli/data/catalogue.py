@@ -104,7 +104,7 @@ SOURCES: Final[Mapping[type[DataSpec], Source]] = {
     Cifar100: _CIFAR,
     Digits: Source(_known_facts, _read_in("digits")),
     ImageFolder: Source(_facts_in("image_folder"), _read_in("image_folder")),
-    Arrays: Source(_facts_in("arrays"), _read_in("arrays")),
+    Arrays: Source(_facts_in("arrays"), _read_in("arrays"), _read_new_in("arrays")),
     Random: Source(_known_facts, _read_in("random_numbers")),
     Adding: _MEMORY_TASK,
     CopyMemory: _MEMORY_TASK,

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlcli.config.data import DataSpec, ImageDataSpec, SplitSpec
+from dlcli.config.data import DataSpec, ImageDataSpec
 from dlcli.config.facts import DataFacts
 from dlcli.config.normalisation import NoNormalize
+from dlcli.config.shapes import has_any_time
 from dlcli.data import pictures
 from dlcli.data.catalogue import SOURCES
 from dlcli.data.directories import Directories
@@ -145,10 +146,11 @@ def open_dataset(
 def _settled(spec: DataSpec, raw: RawData, train: Split, facts: DataFacts) -> DataSpec:
     """The spec with what was found: the same numbers and the same place the next time."""
     measured = train if raw.measured is None else _tensors(spec, raw.measured)
+    ragged = [name for name, shape in facts.inputs.items() if has_any_time(shape)]
     update: dict[str, object] = {
         **raw.found,
         "fallback": None,
-        "normalize": resolved_normalisation(spec, measured.inputs, measured.lengths),
+        "normalize": resolved_normalisation(spec, measured.inputs, measured.lengths, ragged=ragged),
         "normalize_targets": resolved_target_scale(spec, measured.targets, measured.lengths, facts),
     }
     if "path" in type(spec).model_fields:
@@ -165,13 +167,13 @@ def _splits(spec: DataSpec, raw: RawData, facts: DataFacts) -> tuple[Split, Spli
         test = _limited_split(spec, "test", test)
     elif spec.split.test > 0:
         left, taken = held_out(spec.split, "test", classes, left)
-        test = raw.train.chosen(_limited(spec.split, "test", taken, spec.limit))
+        test = raw.train.chosen(_limited(spec, "test", taken))
     if valid is not None:
         valid = _limited_split(spec, "valid", valid)
     elif spec.split.valid > 0:
         left, taken = held_out(spec.split, "valid", classes, left)
-        valid = raw.train.chosen(_limited(spec.split, "valid", taken, spec.limit))
-    left = _limited(spec.split, "train", left, spec.limit)
+        valid = raw.train.chosen(_limited(spec, "valid", taken))
+    left = _limited(spec, "train", left)
     train = raw.train if len(left) == len(raw.train) else raw.train.chosen(left)
     tensors = [None if split is None else _tensors(spec, split) for split in (valid, test)]
     return _tensors(spec, train), tensors[0], tensors[1]
@@ -185,14 +187,21 @@ def _classes(split: RawSplit, facts: DataFacts) -> Array | None:
     return None
 
 
-def _limited(split: SplitSpec, name: str, indices: Indices, limit: int | None) -> Indices:
-    chosen = limited(split, name, len(indices), limit)
+def _limited(spec: DataSpec, name: str, indices: Indices) -> Indices:
+    chosen = _within_limit(spec, name, len(indices))
     return indices if chosen is None else indices[chosen]
 
 
 def _limited_split(spec: DataSpec, name: str, split: RawSplit) -> RawSplit:
-    chosen = limited(spec.split, name, len(split), spec.limit)
+    chosen = _within_limit(spec, name, len(split))
     return split if chosen is None else split.chosen(chosen)
+
+
+def _within_limit(spec: DataSpec, name: str, count: int) -> Indices | None:
+    """Which of `count` samples a limit leaves; of one long sequence its begin, so that samples still follow one another."""
+    if spec.is_one_sequence and spec.limit is not None and spec.limit < count:
+        return np.arange(spec.limit)
+    return limited(spec.split, name, count, spec.limit)
 
 
 def _tensors(spec: DataSpec, split: RawSplit) -> Split:

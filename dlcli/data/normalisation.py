@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Collection
 from typing import Final, Self
 
 import torch
@@ -68,19 +69,25 @@ def _factor(numbers: Tensor) -> _Factor:
     return float(numbers) if len(numbers) == 1 else numbers.to(torch.float32)
 
 
-def resolved_normalisation(spec: DataSpec, inputs: Tensor | dict[str, Tensor], lengths: Tensor | None = None) -> Normalization:
+def resolved_normalisation(
+    spec: DataSpec, inputs: Tensor | dict[str, Tensor], lengths: Tensor | None = None, *, ragged: Collection[str] = ()
+) -> Normalization:
     """The normalisation with its numbers.
 
     Args:
         spec: whose `normalize` says which.
         inputs: the training samples, the channels or features last; of several inputs each by its name.
         lengths: steps of each sample, where they differ: what lies behind them is not measured.
+        ragged: of several inputs those that have so many steps.
 
     Raises:
         DataError: the given numbers don't fit the channels, or the values are tokens.
     """
     if isinstance(inputs, dict):
-        return {name: _resolved(spec.normalization_of(name), values, lengths, f" of {name}") for name, values in inputs.items()}
+        return {
+            name: _resolved(spec.normalization_of(name), values, lengths if name in ragged else None, f" of {name}")
+            for name, values in inputs.items()
+        }
     assert isinstance(spec.normalize, NormalizeSpec)
     return _resolved(spec.normalize, inputs, lengths, "")
 
@@ -127,7 +134,8 @@ def _resolved(
     if isinstance(normalize, AutoNormalize):
         return _measured(_present(values, lengths).reshape(-1, channels))
     if isinstance(normalize, FixedNormalize) and len(normalize.mean) != channels:
-        what = f"data.{field} has {len(normalize.mean)} numbers, and the data{whose} {channels} channels"
+        counted = f"{channels} {'channels' if field == 'normalize' else 'values to predict'}"
+        what = f"data.{field} has {len(normalize.mean)} numbers, and the data{whose} {counted}"
         raise DataError(what, help=f"give {channels} numbers each for `mean` and `std`, or write `{field}: auto`")
     return normalize
 

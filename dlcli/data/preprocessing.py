@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Self
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dlcli.config.data import DataSpec, ImageDataSpec, View
 from dlcli.config.facts import DataFacts
-from dlcli.config.shapes import Image, Shape, holds_tokens, token_of
+from dlcli.config.shapes import Image, Shape, Time, holds_tokens, token_of
 from dlcli.data import pictures
 from dlcli.data.augmentation import Augmenter
 from dlcli.data.dataset import Tensors
@@ -159,16 +159,25 @@ class _Part:
         return samples
 
     def _fits(self, viewer: Viewer, sizes: torch.Size) -> bool:
-        return self._normaliser.channels in (None, sizes[-1]) and viewer.sizes_of(sizes) == viewer.shape.sizes
+        found = viewer.sizes_of(sizes)
+        return self._normaliser.channels in (None, sizes[-1]) and found is not None and _are_of(viewer.shape, found)
 
 
 def _views(spec: DataSpec) -> tuple[View, ...]:
     return spec.views if isinstance(spec, ImageDataSpec) else ("image",)
 
 
+def _are_of(shape: Shape, sizes: Sequence[int]) -> bool:
+    """Whether a sample of these sizes has the shape; a number of steps that is not fixed may be any."""
+    expected = shape.sizes
+    if len(sizes) != len(expected):
+        return False
+    return all(size > 0 if isinstance(wanted, Time) else size == wanted for size, wanted in zip(sizes, expected, strict=True))
+
+
 def _checked_tokens(inputs: Tensor, shape: Shape, title: str) -> Tensor:
     values = token_of(shape).num_values
-    if inputs.is_floating_point() or inputs.shape[1:] != shape.sizes:
+    if inputs.is_floating_point() or not _are_of(shape, inputs.shape[1:]):
         what = f"{title} are {inputs.dtype} of shape {list(inputs.shape)}, and not {shape}"
         raise DataError(what, help=_HELP)
     if inputs.numel() and (inputs.min() < 0 or inputs.max() >= values):

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, cast
 
+import torch
 from torch import Tensor, nn
 
+from dlcli.config.facts import INPUT
 from dlcli.config.graph import Graph, LayerNode
 from dlcli.config.initialisation import InitSpec, WithInit
 from dlcli.config.layers.base import OwnLayer
+from dlcli.config.layers.nesting import ReversibleNorm as ReversibleNormSpec
 from dlcli.config.layers.nesting import TimeDistributed as TimeDistributedSpec
-from dlcli.config.shapes import Sequence, Shape, Time
+from dlcli.config.shapes import Sequence, Shape, Time, channels_of
 from dlcli.models.builders import BUILDERS
 from dlcli.models.initialisation import initialise
-from dlcli.models.valid_steps import fill_padding, put_back, select_valid
+from dlcli.models.valid_steps import fill_padding, moments, put_back, select_valid
 
 Values = Tensor | Mapping[str, Tensor]
 """One tensor, or several by name."""
@@ -89,6 +92,42 @@ class TimeDistributed(Network):
         return output.reshape(*sequence.shape[:2], *output.shape[1:])
 
 
+class ReversibleNorm(Network):
+    """The layers of a graph on features that are brought to mean 0 and variance 1 over time, which is undone on their output.
+
+    Reads (batch, time, features) and gives (batch, steps * features) or (batch, time', features). What is learnt for each
+    feature is undone by division through `weight + eps**2`, as in the authors' code.
+    """
+
+    weight: nn.Parameter | None
+    bias: nn.Parameter | None
+
+    def __init__(self, graph: Graph, spec: ReversibleNormSpec) -> None:
+        super().__init__(graph)
+        features = channels_of(graph.inputs[INPUT])
+        self._eps = spec.eps
+        self.register_parameter("weight", nn.Parameter(torch.ones(features)) if spec.affine else None)
+        self.register_parameter("bias", nn.Parameter(torch.zeros(features)) if spec.affine else None)
+
+    def forward(self, inputs: Values, lengths: Tensor | None = None) -> Tensor:
+        """The mean and the variance are those of the valid steps."""
+        sequence = cast("Tensor", inputs)
+        time = _any_time(self.graph.inputs[INPUT])
+        valid = time.at(lengths) if time is not None and lengths is not None else None
+        if valid is not None:
+            sequence = fill_padding(sequence, valid, 0)
+        mean, variance = moments(sequence, valid)
+        deviation = torch.sqrt(variance + self._eps)
+        normalised = (sequence - mean) / deviation
+        if self.weight is not None and self.bias is not None:
+            normalised = normalised * self.weight + self.bias
+        output = cast("Tensor", super().forward(normalised, lengths))
+        steps = output.reshape(len(output), -1, sequence.shape[2])
+        if self.weight is not None and self.bias is not None:
+            steps = (steps - self.bias) / (self.weight + self._eps**2)
+        return (steps * deviation + mean).reshape(output.shape)
+
+
 class _Step(NamedTuple):
     """One call of a layer."""
 
@@ -132,6 +171,8 @@ def _build(node: LayerNode) -> nn.Module:
         return module
     if node.body is None:
         return BUILDERS[type(node.spec)](node.spec, node.input_shapes)
+    if isinstance(node.spec, ReversibleNormSpec):
+        return ReversibleNorm(node.body, node.spec)
     return TimeDistributed(node.body) if isinstance(node.spec, TimeDistributedSpec) else Network(node.body)
 
 

@@ -14,6 +14,7 @@ from dlcli.errors import UsageError
 from dlcli.models.python_forward import Forward, forward_of
 from dlcli.models.python_layout import LINE_LENGTH, laid_out
 from dlcli.models.python_names import class_name, registration, stem_of
+from dlcli.models.python_nesting import nesting_source, own_weights
 from dlcli.models.python_parameters import Parameters, ShapeTexts, Slot, axis_names
 from dlcli.models.python_source import REQUIRED, SOURCES, Argument, LayerSource
 
@@ -50,7 +51,10 @@ def shapes_text(graph: Graph) -> str:
 
 @dataclass(frozen=True)
 class _Member:
-    """What is registered under a name: torch's class, or the written one of that number, and its arguments' names."""
+    """What is registered under a name: torch's class, or the written one of that number, and its arguments' names.
+
+    Of a weight the values that it starts from stand there: they never become parameters of a constructor.
+    """
 
     name: str
     kind: str | int
@@ -117,6 +121,10 @@ class _Classes:
                 arguments = source.module.arguments
                 members.append(_Member(node.name, source.module.function, tuple(argument.name for argument in arguments)))
                 contents.append(arguments)
+        for name, weight in own_weights(owner).items() if owner is not None else ():
+            starts = tuple(str(argument.value) for argument in weight.arguments)
+            members.append(_Member(name, weight.function, starts))
+            contents.append(weight.arguments)
         forward = forward_of(graph, sources)
         stem = NETWORK if owner is None else owner.block or stem_of(owner.name)
         values = [*graph.inputs.values(), *(line.shape for line in forward.lines if line.shape)]
@@ -147,9 +155,7 @@ def _source(node: LayerNode) -> LayerSource:
             message = f"`{node.name}` is a `{node.spec.kind}`, a layer of a plug-in: dlcli can't write it as code"
             raise UsageError(message, help="use layers of dlcli's own vocabulary")
         return write(node.spec, node.input_shapes)
-    if isinstance(node.spec, TimeDistributed):
-        return LayerSource(None, "{layer}({0}.flatten(0, 1)).unflatten(0, {0}.shape[:2])")
-    return LayerSource(None)
+    return nesting_source(node)
 
 
 def _title(written: _Class) -> str:

@@ -12,7 +12,9 @@ RUNNING: Final = "x"
 """The variable for what only the next line reads."""
 STATE: Final = "h"
 """The variable for a recurrent layer's last state."""
-_TAKEN: Final = frozenset({RUNNING, STATE, "_", "self", "torch", "nn", "F", "Tensor", "drop_recurrent"})
+_FUNCTIONS: Final = ("drop_recurrent", "reversible_norm", "affine_reversible_norm")
+"""Those that a module may have beside its classes."""
+_TAKEN: Final = frozenset({RUNNING, STATE, "_", "self", "torch", "nn", "F", "Tensor", *_FUNCTIONS})
 _UNFIT: Final = _TAKEN | frozenset(keyword.kwlist) | (frozenset(dir(builtins)) - {"input"})
 
 

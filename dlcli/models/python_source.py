@@ -25,6 +25,12 @@ from dlcli.config.layers.base import LayerSpec
 from dlcli.config.shapes import Sequence, Shape, channel_axis, channels_of, fixed_sizes, token_of, window_sizes
 
 Shapes = tuple[Shape, ...]
+
+
+class Code(str):
+    """An argument that is written as it stands."""
+
+
 Value = int | float | str | tuple[int, ...] | None
 """Of an argument."""
 
@@ -87,6 +93,8 @@ Writer = Callable[[Any, Shapes], LayerSource]
 
 def literal(value: Value) -> str:
     """A value as Python text."""
+    if isinstance(value, Code):
+        return value
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
@@ -324,7 +332,7 @@ def _over_axis(function: str) -> Writer:
 
 
 _DROP_RECURRENT: Final = '''def drop_recurrent(layer: nn.RNNBase, p: float) -> dict[str, Tensor]:
-    """The hidden-to-hidden weights; in training a share `p` of them is 0, the same at all steps."""
+    """Drop a share `p` of the hidden-to-hidden weights in training, the same at all steps."""
     return {
         name: F.dropout(weight, p, layer.training)
         for name, weight in layer.named_parameters()

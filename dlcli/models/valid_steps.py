@@ -21,6 +21,24 @@ def fill_padding(sequence: Tensor, lengths: Tensor, value: float) -> Tensor:
     return sequence.masked_fill(padded.view(*padded.shape, *(1,) * (sequence.dim() - 2)), value)
 
 
+def moments(sequence: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The mean and the variance of each feature over the valid steps, all where there are no lengths.
+
+    Args:
+        sequence: (batch, time, features).
+        lengths: (batch,).
+
+    Returns:
+        Both (batch, 1, features); the variance is that of the steps themselves, divided by their number.
+    """
+    if lengths is None:
+        variance, mean = torch.var_mean(sequence, 1, correction=0, keepdim=True)
+        return mean, variance
+    count = lengths[:, None, None]
+    mean = fill_padding(sequence, lengths, 0).sum(1, keepdim=True) / count
+    return mean, fill_padding(sequence - mean, lengths, 0).square().sum(1, keepdim=True) / count
+
+
 def select_valid(sequence: Tensor, lengths: Tensor) -> Tensor:
     """The valid steps of all samples, one behind the other: (batch, time, ...) -> (valid steps, ...)."""
     return sequence.flatten(0, 1).index_select(0, _places(lengths, sequence.shape[1]))

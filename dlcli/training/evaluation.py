@@ -12,7 +12,7 @@ from dlcli.data.batches import Batches
 from dlcli.data.dataset import Dataset
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import UsageError
-from dlcli.models.carried_state import reset_state
+from dlcli.models.carried_state import carry_state, restore_state, state_of
 from dlcli.training.objectives import Objective
 
 _LEAST_BATCH: Final = 64
@@ -42,7 +42,7 @@ def evaluate(network: nn.Module, batches: Batches, objective: Objective) -> dict
     """Loss and metrics over all samples of a split.
 
     Args:
-        network: called in eval mode, and left in the mode it was in; a state that it carries is forgotten.
+        network: called in eval mode, and left in the mode it was in, with the state that it carried.
         batches: of the split, in order, on the network's device.
         objective: the training's.
 
@@ -52,12 +52,13 @@ def evaluate(network: nn.Module, batches: Batches, objective: Objective) -> dict
     tally = objective.tally()
     was_training = network.training
     network.eval()
+    carried = state_of(network)
     if batches.in_streams:
-        reset_state(network)
+        carry_state(network)
     with torch.inference_mode():
         for batch in batches.in_order():
             tally.update(batch.through(network), batch.targets, batch.steps)
     network.train(was_training)
     if batches.in_streams:
-        reset_state(network)
+        restore_state(network, carried)
     return tally.figures()

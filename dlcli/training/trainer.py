@@ -73,7 +73,7 @@ class Trainer:
             carry_state(network)
         self.steps_per_epoch = math.ceil(len(self.batches) / spec.accumulate)
         total_steps = min(spec.epochs * self.steps_per_epoch, spec.max_steps or math.inf)
-        self._objective = build_objective(spec, dataset.facts, outputs, device, dataset.spec.normalize_targets)
+        self.objective = build_objective(spec, dataset.facts, outputs, device, dataset.spec.normalize_targets)
         self._optimisers = build_optimisers(spec.optimizer, network)
         self._schedule = Schedule(spec.schedule, spec.optimizer.lr, self.steps_per_epoch, int(total_steps))
         self._average = WeightAverage(network, spec.ema.decay) if spec.ema else None
@@ -139,10 +139,10 @@ class Trainer:
     def _backward(self, group: list[Batch]) -> Tensor:
         if len(group) == 1:
             [batch] = group
-            loss = self._objective(batch.through(self.network), batch.targets, batch.steps)
+            loss = self.objective(batch.through(self.network), batch.targets, batch.steps)
             loss.backward()
             return loss.detach()
-        loss_of_batch, shares = self._objective.in_group([batch.targets for batch in group]), []
+        loss_of_batch, shares = self.objective.in_group([batch.targets for batch in group]), []
         for batch in group:
             share = loss_of_batch(batch.through(self.network), batch.targets, batch.steps)
             share.backward()
@@ -192,7 +192,7 @@ class Trainer:
     def evaluate(self, split: str) -> dict[str, float]:
         """Loss and metrics of the judged network on a split that is there."""
         batches = evaluation_batches(self.dataset, split, self._preprocessing, self.spec)
-        return evaluate(self.judged_network, batches, self._objective)
+        return evaluate(self.judged_network, batches, self.objective)
 
     def end_epoch(self, value: float, loss: float) -> bool:
         """Closes the epoch under way, and the training if that was the last; see `Progress.end_epoch`."""

@@ -109,6 +109,17 @@ def test_layers_of_each_step_count_for_all_steps(cli: Cli, tmp_path: Path) -> No
     assert layers["time_distributed_1"]["output_shape"] == [6, 72]
 
 
+def test_a_nesting_with_weights_of_its_own_counts_these(cli: Cli, tmp_path: Path) -> None:
+    """A scale and a shift for each of 7 features stand in its line, and those of its layers in theirs."""
+    layers = "[{reversible_norm: {affine: true, layers: [{gru: {hidden_size: 4, return: last}}, {linear: 7}]}}]"
+    text = f"data: {{name: random, sizes: [9, 7], num_targets: 7}}\nmodel: {{layers: {layers}}}\ntrain: {{loss: mse}}\n"
+    (tmp_path / "forecast.yaml").write_text(text)
+    summary = cli("summary", "forecast.yaml", "--json").json
+    assert _layers(summary)["reversible_norm_1"]["parameters"] == 14
+    assert sum(layer["parameters"] for layer in summary["layers"]) == summary["parameters"]
+    assert re.search(r"^reversible_norm_1 +7 +14 +all$", cli("summary", "forecast.yaml").out, re.MULTILINE)
+
+
 def test_the_table_has_a_line_for_each_layer_within_80_columns(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain text, those inside indented, the totals at the end; in a narrower window less of the names."""
     (tmp_path / "nested.yaml").write_text(NESTED)

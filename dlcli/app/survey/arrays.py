@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from dlcli.app.survey.found import Field, Survey, answers_of, cautions_of, facts_of, few_fields, kind_of
+from dlcli.app.survey.found import Field, Survey, answers_of, facts_of, few_fields, kind_of
 from dlcli.app.survey.image_folder import resize_to
 from dlcli.config.data import Arrays
 from dlcli.config.shapes import Image
@@ -25,7 +25,7 @@ def survey_arrays(path: Path) -> Survey:
         DataError: the file is damaged, or holds no samples with answers.
     """
     headers = read_headers(path)
-    x, y = ("x_train", "y_train") if "x_train" in headers else ("x", "y")
+    x = "x_train" if "x_train" in headers else "x"
     fields = _layout(path, x, headers)
     spec = Arrays(path=str(path), **{key: value for key, value, _ in fields})
     facts = facts_of(spec)
@@ -38,8 +38,7 @@ def survey_arrays(path: Path) -> Survey:
     if "x_valid" not in headers:
         fields += few_fields(samples)
     found = f"{samples:,} {kind_of(facts.input)} for training, with {answers_of(facts)}"
-    cautions = cautions_of(read_array(path, y), y) if facts.target.num_targets is not None else ()
-    return Survey(Arrays.kind, path, facts, samples, found, tuple(fields), cautions)
+    return Survey(Arrays.kind, path, facts, samples, found, tuple(fields))
 
 
 def _layout(path: Path, x: str, headers: Mapping[str, Header]) -> list[Field]:

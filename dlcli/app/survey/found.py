@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from dlcli.app.commented_yaml import printable
 from dlcli.config.data import DataSpec
 from dlcli.config.facts import DataFacts
 from dlcli.config.shapes import Image, Sequence, Shape, Token, Vector
 from dlcli.data.catalogue import SOURCES
 from dlcli.data.directories import search_directories
-from dlcli.data.raw import Array, RawData
+from dlcli.data.raw import RawData
 
 Field = tuple[str, Any, str]
 """A key, its value and why."""
@@ -92,17 +90,6 @@ def answers_of(facts: DataFacts, class_names: tuple[str, ...] | None = None) -> 
         names = f": {listed(class_names)}" if class_names else ""
         return counted(facts.target.num_classes, "class", "classes") + names
     return f"{counted(facts.target.num_targets or 1, 'value', 'values')} to predict"
-
-
-def cautions_of(values: Array, name: str) -> tuple[str, ...]:
-    """What is to be said of values to predict that are far from 1."""
-    mean, deviation = float(np.mean(values)), float(np.std(values))
-    if max(abs(mean), deviation) <= 30 and deviation >= 0.01:
-        return ()
-    return (
-        f"{printable(name)} has a mean of {mean:.3g} and a deviation of {deviation:.3g}: subtract the one and "
-        "divide by the other first, or it takes long until the network gets there",
-    )
 
 
 def few_fields(samples: int) -> tuple[Field, ...]:

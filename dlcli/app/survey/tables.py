@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from dlcli.app.commented_yaml import printable
-from dlcli.app.survey.found import Field, Survey, answers_of, cautions_of, facts_of, few_fields, kind_of, raw_of
+from dlcli.app.survey.found import Field, Survey, answers_of, facts_of, few_fields, kind_of, raw_of
 from dlcli.config.data import Csv, SplitSpec, Ts
 from dlcli.config.data.tables import ALL
-from dlcli.data.raw import Array
 from dlcli.data.sources.columns import Column, Table
 from dlcli.data.sources.table import read_header, read_table, table_file
 from dlcli.data.sources.time_column import read_times
@@ -37,9 +36,7 @@ def survey_ts(path: Path) -> Survey:
     raw, facts = raw_of(spec), facts_of(spec)
     samples = len(raw.train)
     found = f"{samples:,} {kind_of(facts.input)} for training, with {answers_of(facts, raw.class_names)}"
-    targets = cast("Array", raw.train.targets)
-    cautions = cautions_of(targets, "what is to be predicted") if facts.target.num_targets is not None else ()
-    return Survey(Ts.kind, path, facts, samples, found, few_fields(samples), (*raw.notices, *cautions))
+    return Survey(Ts.kind, path, facts, samples, found, few_fields(samples), raw.notices)
 
 
 def survey_csv(path: Path) -> Survey:
@@ -60,8 +57,6 @@ def survey_csv(path: Path) -> Survey:
     read = {*columns["features"], *columns["target"]}
     found = f"{rows:,} rows of {len(names):,} columns: {kind_of(facts.input)}, with {answers_of(facts, raw.class_names)}"
     cautions = (*_unread([name for name in names if name not in {*read, time}]), *_time_caution(table, time, spec))
-    if facts.target.num_targets is not None:
-        cautions = (*cautions, *cautions_of(cast("Array", raw.train.targets), f"`{columns['target'][0]}`"))
     return Survey(Csv.kind, path, facts, len(raw.train), found, fields, cautions)
 
 

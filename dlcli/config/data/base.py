@@ -32,6 +32,8 @@ def _sources() -> Mapping[str, type[Spec]]:
 class DataSpec(Spec):
     """A source of samples."""
 
+    is_one_sequence: ClassVar[bool] = False
+    """Whether each sample goes on where the one before it ends."""
     given_to_fallback: ClassVar[tuple[str, ...]] = ("split", "limit", "repeat", "normalize", "normalize_targets")
     """Fields that say nothing of the source itself."""
 
@@ -40,7 +42,7 @@ class DataSpec(Spec):
     split: SplitSpec = SplitSpec()
     """How samples are shared out into train, valid and test."""
     limit: PositiveInt | None = None
-    """At most so many samples of each split, the first of a seeded order."""
+    """At most so many samples of each split, the first of a seeded order; of one long text its begin."""
     repeat: PositiveInt = 1
     """How often an epoch goes over the training samples: small data sets need more than one pass between evaluations."""
     normalize: NormalizationField = AutoNormalize()
@@ -56,7 +58,7 @@ class DataSpec(Spec):
         if self.fallback is None:
             return self
         shared = {*self.given_to_fallback} & type(self.fallback).model_fields.keys()
-        own = {"fallback", "normalize"} if isinstance(self.normalize, dict) else {"fallback"}
+        own = {"fallback", *(name for name in ("normalize", "normalize_targets") if isinstance(getattr(self, name), dict))}
         passed = (shared & self.model_fields_set) - self.fallback.model_fields_set - own
         fallback = self.fallback.model_copy(update={name: getattr(self, name) for name in passed})
         return self.model_copy(update={"fallback": fallback.inheriting()})

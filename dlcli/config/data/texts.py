@@ -68,6 +68,7 @@ class Text(TextDataSpec):
     """One long text: at each step the next one is to be predicted. Its begin is for training, its end for the test."""
 
     kind: ClassVar[str] = "text"
+    is_one_sequence: ClassVar[bool] = True
     main: ClassVar[str] = "path"
 
     path: Annotated[str, Field(min_length=1)]

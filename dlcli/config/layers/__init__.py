@@ -75,6 +75,7 @@ LAYERS: Final[Mapping[str, type[LayerSpec]]] = table(
     recurrent.Gru,
     nesting.Sequential,
     nesting.TimeDistributed,
+    nesting.ReversibleNorm,
     nesting.Share,
     join.Add,
     join.Multiply,

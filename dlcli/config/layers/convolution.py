@@ -42,6 +42,8 @@ class _Convolution(WithInit, LayerSpec):
     """Divides the channels into groups that don't see each other."""
     bias: bool = True
     padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros"
+    """What is padded: 0, the values mirrored at the edge, the edge's own, or those of the other end; over time at each
+    sequence's own end."""
 
     def output_shape(self, shape: Shape) -> Shape:
         _check_groups(self.kind, shape, self.out_channels, self.groups)

@@ -15,7 +15,7 @@ from dlcli.config.facts import INPUT, TARGET, DataFacts
 from dlcli.config.shapes import Image, Layout, Shape, Time, Token, Vector, Volume
 from dlcli.config.shapes import Sequence as SequenceShape
 from dlcli.data.directories import Directories
-from dlcli.data.raw import Array, RawData, RawSplit
+from dlcli.data.raw import Array, NewSamples, RawData, RawSplit
 from dlcli.data.sources.answers import Answers, check_finite, is_per_step, read_answers
 from dlcli.data.sources.layouts import Arrangement, arrangement
 from dlcli.data.sources.located import locate
@@ -24,6 +24,8 @@ from dlcli.data.sources.padding import cleared, read_lengths
 from dlcli.errors import DataError
 
 _SPLITS: Final = ("train", "valid", "test")
+_ALONE: Final = "train"
+"""The split of arrays that stand alone."""
 _LENGTHS: Final = "lengths"
 _SEQUENCES: Final[tuple[Layout, ...]] = ("series", "tokens", "clip")
 
@@ -93,6 +95,34 @@ def read(spec: Arrays, directories: Directories, _: bool) -> RawData:
         targets = {name: answer.by_split[split] for name, answer in answers.items()}
         splits[split] = RawSplit(_alone(inputs), _alone(targets), None if file.lengths is None else file.lengths[split])
     return RawData(splits["train"], splits.get("valid"), splits.get("test"), None, str(file.path))
+
+
+def read_new(spec: Arrays, path: Path) -> NewSamples:
+    """Reads samples to predict: `x`, or each input by its name, without `_train`; where they are padded also `lengths`.
+
+    Args:
+        spec: of a run.
+        path: of the .npz file.
+
+    Raises:
+        DataError: the file is damaged, lacks an array, or holds what can't be read.
+    """
+    headers = read_headers(path)
+    stems = {INPUT: "x"} if spec.inputs is None else {name: name for name in spec.inputs}
+    missing = [stem for stem in stems.values() if stem not in headers]
+    if missing:
+        there, wanted = ", ".join(headers) or "nothing", ", ".join(f"{stem}=..." for stem in stems.values())
+        raise DataError(f"{path} has no array {missing[0]}; there are: {there}", help=f"write np.savez(path, {wanted})")
+    with_lengths = _LENGTHS in headers
+    _check_rows(path, {name: headers[name] for name in (*stems.values(), *([_LENGTHS] if with_lengths else []))})
+    arrays = {name: {_ALONE: stem} for name, stem in stems.items()}
+    parts = {name: _Input(of_input, _arranged(spec, path, headers, of_input)) for name, of_input in arrays.items()}
+    steps = {stems[name]: part.arranged.sizes[0] for name, part in parts.items() if part.arranged.layout in _SEQUENCES}
+    lengths = read_lengths(path, {_ALONE: _LENGTHS}, steps) if with_lengths else None
+    file = _File(path, (_ALONE,), parts, {}, lengths)
+    inputs = {name: _inputs(file, _ALONE, part) for name, part in parts.items()}
+    names = tuple(map(str, range(headers[next(iter(stems.values()))].shape[0])))
+    return NewSamples(_alone(inputs), None if lengths is None else lengths[_ALONE], names)
 
 
 def _alone(arrays: dict[str, Array]) -> Array | dict[str, Array]:

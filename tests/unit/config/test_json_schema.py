@@ -474,7 +474,7 @@ def test_a_fields_name_alone_does_not_say_what_it_holds(monkeypatch: pytest.Monk
 
 def test_layers_stand_where_their_marker_is() -> None:
     """Not where any part of the tree is left unread."""
-    assert {spec.kind for spec in LAYERS.values() if holds_layers(spec)} == {"sequential", "time_distributed"}
+    assert {spec.kind for spec in LAYERS.values() if holds_layers(spec)} == {"sequential", "time_distributed", "reversible_norm"}
     assert holds_layers(ModelSpec)
     assert not holds_layers(ConfigSpec)
 

@@ -189,6 +189,12 @@ def test_recurrent_layers_see_all_steps() -> None:
     assert list(fields.values()) == [(3,), (None,), (None,)]
 
 
+def test_the_last_step_sees_what_any_step_sees() -> None:
+    """It is one of them."""
+    fields = _fields("[{conv1d: {out_channels: 2, kernel_size: 3}}, last_step, {linear: 2}]", Sequence(9, Vector(2)))
+    assert list(fields.values()) == [(3,), (3,), (3,)]
+
+
 def test_layers_of_each_step_see_a_part_of_the_step() -> None:
     """The whole of them: a step, and that part of it."""
     text = "[{time_distributed: [{conv2d: {out_channels: 2, kernel_size: 3}}, {sequential: {layers: [{max_pool2d: 2}], name: pool}}]}]"

@@ -13,7 +13,7 @@ from dlcli.config.augmentation import Shift
 from dlcli.config.data import Arrays, Mnist
 from dlcli.config.facts import DataFacts, Target
 from dlcli.config.normalisation import FixedNormalize, NoNormalize
-from dlcli.config.shapes import Vector
+from dlcli.config.shapes import Sequence, Time, Vector
 from dlcli.data.batches import Batch, Batches
 from dlcli.data.dataset import Split
 from dlcli.data.preprocessing import Preprocessing
@@ -100,7 +100,9 @@ def test_each_pass_and_epoch_changes_a_picture_in_another_way() -> None:
     image = torch.zeros(1, 28, 28, 1, dtype=torch.uint8)
     image[0, 14, 14] = 255
     spec = Mnist(normalize=NoNormalize(), augment=(Shift(),))
-    batches = Batches(Split(image, torch.zeros(1, dtype=torch.int64)), Preprocessing(spec, spec.facts()), 4, facts=FACTS, seed=0, repeat=2)
+    batches = Batches(
+        Split(image, torch.zeros(1, dtype=torch.int64)), Preprocessing(spec, spec.facts()), 4, facts=FACTS, seed=0, repeat=2
+    )
     (first,), (second,) = batches.epoch(0), batches.epoch(1)
     assert not torch.equal(first.inputs[0], first.inputs[1])
     assert not torch.equal(first.inputs[0], second.inputs[0])
@@ -143,3 +145,104 @@ def test_several_inputs_and_targets_stay_together() -> None:
             assert batch.size == len(row)
             seen += row.tolist()
         assert sorted(seen) == list(range(30))
+
+
+RAGGED_LENGTHS = torch.tensor([3, 9, 1, 4, 7, 2, 9, 5, 5, 8, 6, 1, 3])
+RAGGED = DataFacts(
+    {"series": Sequence(Time(), Vector(1)), "picture": Vector(2)},
+    {
+        "tag": Target(num_classes=2000, per_step=True),
+        "value": Target(num_targets=1, per_step=True),
+        "kind": Target(num_classes=13),
+    },
+)
+
+
+def _ragged(batch_size: int, *, repeat: int = 1, in_streams: bool = False, seed: int = 0) -> Batches:
+    """Sample n holds 100 n + t at step t in its series, tags and values, -1 in the padding, and n elsewhere."""
+    count, time = len(RAGGED_LENGTHS), int(RAGGED_LENGTHS.max())
+    numbers = 100 * torch.arange(count)[:, None] + torch.arange(time)
+    steps = numbers.where(torch.arange(time) < RAGGED_LENGTHS[:, None], -1)
+    inputs = {"series": steps[..., None].float(), "picture": torch.arange(count)[:, None].expand(-1, 2).float()}
+    targets = {"tag": steps, "value": steps[..., None].float(), "kind": torch.arange(count)}
+    names = tuple(RAGGED.inputs), tuple(RAGGED.targets)
+    preprocessing = Preprocessing(Arrays(path="x", inputs=names[0], targets=names[1], normalize=NoNormalize()), RAGGED)
+    split = Split(inputs, targets, RAGGED_LENGTHS)
+    return Batches(split, preprocessing, batch_size, facts=RAGGED, seed=seed, repeat=repeat, in_streams=in_streams)
+
+
+def _assert_as_by_hand(batch: Batch) -> list[int]:
+    """Compares all that a batch holds with a loop over its samples, and gives their numbers."""
+    assert isinstance(batch.inputs, dict)
+    assert isinstance(batch.targets, dict)
+    assert batch.lengths is not None
+    assert batch.steps is not None
+    samples = batch.targets["kind"].tolist()
+    longest = max(int(RAGGED_LENGTHS[sample]) for sample in samples)
+    assert list(batch.inputs["series"].shape) == [len(samples), longest, 1]
+    assert batch.inputs["picture"].tolist() == [[sample, sample] for sample in samples]
+    assert batch.lengths.tolist() == [int(RAGGED_LENGTHS[sample]) for sample in samples]
+    places, answers = [], []
+    for row, sample in enumerate(samples):
+        for step in range(int(RAGGED_LENGTHS[sample])):
+            places.append(row * longest + step)
+            answers.append(100 * sample + step)
+            assert batch.inputs["series"][row, step, 0] == 100 * sample + step
+    assert batch.steps.tolist() == places
+    assert batch.targets["tag"].tolist() == answers
+    assert batch.targets["value"].tolist() == [[answer] for answer in answers]
+    assert batch.size == len(samples)
+    return samples
+
+
+@pytest.mark.parametrize("repeat", [1, 3])
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 13, 20])
+def test_sequences_are_cut_to_the_longest_of_their_batch(batch_size: int, repeat: int) -> None:
+    """Answers for each step are those of the steps that are there, in order; what has no steps stays as it is."""
+    batches = _ragged(batch_size, repeat=repeat)
+    found = list(batches.epoch(2))
+    assert len(found) == len(batches)
+    samples = [sample for batch in found for sample in _assert_as_by_hand(batch)]
+    assert sorted(samples) == sorted([*range(13)] * repeat)
+    assert sorted(sample for batch in batches.in_order() for sample in _assert_as_by_hand(batch)) == list(range(13))
+
+
+@pytest.mark.parametrize(("batch_size", "repeat"), [(1, 1), (3, 1), (4, 1), (4, 2), (13, 1), (20, 1)])
+def test_the_share_of_padding_is_that_of_the_batches(batch_size: int, repeat: int) -> None:
+    """Counted over what the network is given."""
+    batches = _ragged(batch_size, repeat=repeat)
+    given = real = 0
+    for batch in batches.epoch(1):
+        assert isinstance(batch.inputs, dict)
+        assert batch.lengths is not None
+        given += batch.inputs["series"].numel()
+        real += int(batch.lengths.sum())
+    assert batches.padding(1) == pytest.approx(1 - real / given, abs=1e-12)
+    assert _batches(10, 4).padding(0) is None
+
+
+@pytest.mark.parametrize("start", [0, 1, 4, 7])
+def test_an_epoch_of_sequences_can_be_taken_up_at_any_batch(start: int) -> None:
+    """Exactly the first batches are left out."""
+    whole, rest = ([_assert_as_by_hand(batch) for batch in _ragged(4, repeat=2).epoch(5, first)] for first in (0, start))
+    assert rest == whole[start:]
+
+
+def test_an_evaluation_of_sequences_goes_from_short_to_long() -> None:
+    """So that hardly anything is padding, in an order that depends on nothing but the lengths."""
+    batches = [_assert_as_by_hand(batch) for batch in _ragged(4, seed=1).in_order()]
+    assert batches == [_assert_as_by_hand(batch) for batch in _ragged(4, seed=2).in_order()]
+    lengths = [int(RAGGED_LENGTHS[sample]) for batch in batches for sample in batch]
+    assert lengths == sorted(lengths)
+
+
+def test_streams_go_on_from_batch_to_batch() -> None:
+    """In training and in an evaluation, which has all samples; what does not fill a batch is left out of an epoch."""
+    numbers = torch.arange(23)
+    preprocessing = Preprocessing(Arrays(path="x", normalize=NoNormalize()), DataFacts.of(Vector(1)))
+    batches = Batches(Split(numbers[:, None].float(), numbers), preprocessing, 5, facts=FACTS, seed=0, in_streams=True)
+    trained = [batch.targets.tolist() for batch in batches.epoch(1) if isinstance(batch.targets, torch.Tensor)]
+    assert len(trained) == len(batches) == 4
+    assert all(after == [number + 1 for number in before] for before, after in itertools.pairwise(trained))
+    assert [batch.targets.tolist() for batch in batches.epoch(1, 3) if isinstance(batch.targets, torch.Tensor)] == trained[3:]
+    assert sorted(_order(list(batches.in_order()))) == list(range(23))

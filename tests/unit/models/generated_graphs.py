@@ -25,7 +25,7 @@ Blocks = dict[str, Fields]
 _PLACE = Place(Source("generated", ""), 1, 1)
 _TRIES = 12
 """Entries that are drawn for one place before the list ends there."""
-_NESTINGS = ("sequential", "time_distributed")
+_NESTINGS = ("sequential", "time_distributed", "reversible_norm")
 _JOINS = tuple(kind for kind, spec in LAYERS.items() if spec.joins)
 
 
@@ -130,7 +130,13 @@ def _entry(random: Random, shape: Shape, graph: Graph | None, blocks: Blocks, de
             if not isinstance(inner, Sequence):
                 return None
             inner = inner.item
-        fields = {"layers": _grown(random, inner, blocks if depth < 2 else {}, random.randint(1, 4), depth + 1)}
+        layers = _grown(random, inner, blocks if depth < 2 else {}, random.randint(1, 4), depth + 1)
+        fields = {"layers": layers}
+        if kind == "reversible_norm":
+            if not isinstance(inner, Sequence) or not isinstance(inner.item, Vector):
+                return None
+            layers.append({"linear": {"out_features": inner.item.features * random.randint(1, 3)}})
+            fields |= _some(random, affine=True)
     else:
         fields = _fields(random, kind, values[source])
     if source != last:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from textwrap import dedent
 
 from dlcli.config import yaml_source
@@ -12,12 +13,12 @@ from dlcli.config.graph_reader import Vocabulary, read_graph
 from dlcli.config.shapes import Shape
 
 
-def read_layers(text: str, shape: Shape) -> Graph:
-    """The graph of a list of layers that reads samples of this shape."""
+def read_layers(text: str, shape: Shape | Mapping[str, Shape]) -> Graph:
+    """The graph of a list of layers that reads samples of this shape, or of several inputs by their names."""
     report = Report()
     node = yaml_source.parse(Source("layers.yaml", dedent(text)), report)
     assert node is not None
-    graph = read_graph(node, {INPUT: shape}, Vocabulary(report))
+    graph = read_graph(node, shape if isinstance(shape, Mapping) else {INPUT: shape}, Vocabulary(report))
     report.raise_if_any()
     assert graph is not None
     return graph

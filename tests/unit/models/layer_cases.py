@@ -73,7 +73,7 @@ class Layer:
 
 def build(kind: str, fields: Fields, shapes: Shapes) -> Layer | None:
     """The layer, or None where its shape rule refuses the input."""
-    if kind in ("sequential", "time_distributed"):
+    if kind in ("sequential", "time_distributed", "reversible_norm"):
         return _build_nesting(kind, fields, shapes[0])
     spec = read_spec(kind, fields)
     try:
@@ -429,7 +429,65 @@ def plain_sequential(fields: Fields, shapes: Shapes) -> Plain:
     return modules, lambda x: reduce(lambda value, run: run(value), runs, x)
 
 
+def plain_reversible_norm(fields: Fields, shapes: Shapes) -> Plain:
+    """Each feature of each sample standardised by its own statistics, and every step of the output moved back by them."""
+    modules, run = plain_sequential(fields, shapes)
+    features, eps = shapes[0].sizes[-1], fields.get("eps", 1e-5)
+    if fields.get("affine"):
+        modules.register_parameter("weight", nn.Parameter(torch.ones(features)))
+        modules.register_parameter("bias", nn.Parameter(torch.zeros(features)))
+
+    def undone(column: Tensor, sample: Tensor, feature: int) -> Tensor:
+        if fields.get("affine"):
+            column = (column - modules.bias[feature]) / (modules.weight[feature] + eps**2)
+        return column * _deviation(sample[:, feature], eps) + sample[:, feature].mean()
+
+    def forecast(x: Tensor) -> Tensor:
+        standardised = torch.stack(
+            [torch.stack([(column - column.mean()) / _deviation(column, eps) for column in sample.unbind(1)], 1) for sample in x]
+        )
+        if fields.get("affine"):
+            standardised = standardised * modules.weight + modules.bias
+        output = run(standardised)
+        steps = output.unflatten(-1, (-1, features))
+        columns = [
+            torch.stack([undone(row[..., feature], sample, feature) for feature in range(features)], -1)
+            for row, sample in zip(steps, x, strict=True)
+        ]
+        return torch.stack(columns).reshape(output.shape)
+
+    return modules, forecast
+
+
+def _deviation(column: Tensor, eps: float) -> Tensor:
+    return ((column - column.mean()).square().mean() + eps) ** 0.5
+
+
 # Examples whose fields depend on the shape.
+
+
+def reversible_norms() -> st.SearchStrategy[Example]:
+    """Layers that end with all features of some steps, or with another number of values."""
+
+    def of(shape: Shape) -> st.SearchStrategy[Example]:
+        features = shape.sizes[-1]
+        bodies = st.sampled_from(
+            [
+                ["relu"],
+                [{"linear": {"out_features": features}}],
+                [{"gru": {"hidden_size": 3, "return": "last"}}, {"linear": {"out_features": 2 * features}}],
+                [{"conv1d": {"out_channels": features, "kernel_size": 2}}, "tanh"],
+                ["global_max_pool"],
+                ["flatten"],
+                [{"linear": {"out_features": 4}}],
+            ]
+        )
+        return st.tuples(
+            st.just((shape,)),
+            some({"layers": bodies}, eps=epsilons, affine=st.booleans()),
+        )
+
+    return st.one_of(series, vectors, images, nested_series).flatmap(of)
 
 
 def _axes(shape: Shape) -> list[int]:
@@ -604,6 +662,7 @@ CASES: dict[str, Case] = {
     "gru": Case(examples(series, recurrent_fields(chrono=st.integers(2, 100))), plain_recurrent(nn.GRU)),
     "sequential": Case(bodies.map(lambda example: ((_step(example[0][0]),), example[1])), plain_sequential),
     "time_distributed": Case(bodies, plain_time_distributed),
+    "reversible_norm": Case(reversible_norms(), plain_reversible_norm),
     "add": Case(joins(nothing), lambda *_: functional(_sum)),
     "multiply": Case(joins(nothing), lambda *_: functional(_product)),
     "subtract": Case(joins(nothing, most=2), lambda *_: functional(lambda first, second: first - second)),

@@ -13,20 +13,21 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from dlcli.config.layers import LAYERS
-from dlcli.config.layers.nesting import Sequential, Share, TimeDistributed
+from dlcli.config.layers.nesting import ReversibleNorm, Sequential, Share, TimeDistributed
 from dlcli.config.shapes import Image, Sequence, Shape, Vector
 from dlcli.config.spec import dump
 from dlcli.models.builders import BUILDERS
 from tests.unit.models.layer_cases import CASES, PROFILE, Fields, Plain, Shapes, build, random_input, read_spec
 
 KINDS = sorted(LAYERS.keys() - {"share"})  # `share` is another layer once more: see test_network
-NESTINGS = {"sequential", "time_distributed"}
+NESTINGS = {"sequential", "time_distributed", "reversible_norm"}
 
 
 def test_every_layer_has_a_builder_and_every_builder_a_layer() -> None:
     """The vocabulary and the table of builders name the same layers, but for those that stand for or hold other layers."""
-    assert set(BUILDERS) | {Sequential, Share, TimeDistributed} == set(LAYERS.values())
-    assert not {Sequential, Share, TimeDistributed} & set(BUILDERS)
+    others = {Sequential, Share, TimeDistributed, ReversibleNorm}
+    assert set(BUILDERS) | others == set(LAYERS.values())
+    assert not others & set(BUILDERS)
 
 
 def test_every_layer_has_a_case() -> None:
@@ -99,6 +100,8 @@ STRICTER: dict[str, Callable[[Fields, Shapes], bool]] = {
     "reshape": lambda fields, _: len(fields["sizes"]) > 4,
     # Counted from the end, the token of a vocabulary that grows would change.
     "embedding": lambda fields, _: fields["padding_idx"] < 0,
+    # Any first axis would do; only steps are meant.
+    "reversible_norm": lambda _, shapes: shapes[0].layout != "series",
     # Sizes that torch would stretch are more often a mistake; the same sizes can be of different kinds.
     "add": lambda _, shapes: len(set(shapes)) > 1,
     "multiply": lambda _, shapes: len(set(shapes)) > 1,

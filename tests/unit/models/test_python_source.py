@@ -256,8 +256,7 @@ def test_any_name_of_a_layer_can_be_written() -> None:
 
 RECURRENT = """
     - gru: {hidden_size: 3, recurrent_dropout: 0.25}
-    - time_distributed: {layers: [linear: 4], name: with_a_name_so_long_that_the_next_line_is_broken_into_several}
-    - lstm: {hidden_size: 4, proj_size: 2, recurrent_dropout: 0.5, name: with_another_name_so_long_that_its_line_is_broken}
+    - lstm: {hidden_size: 4, proj_size: 2, recurrent_dropout: 0.5, name: with_a_name_so_long_that_its_line_is_broken}
     - rnn: {hidden_size: 3, num_layers: 2, bidirectional: true, recurrent_dropout: 0.5, return: last}
 """
 

@@ -32,6 +32,8 @@ from tests.unit.training.trainings import (
     pictures,
     resumed,
     run_folder,
+    text,
+    text_network,
     train_spec,
     vectors,
     without_times,
@@ -56,6 +58,14 @@ ONE_CYCLE = train_spec(
     loss=CrossEntropy(class_weights=(1.0, 2.0, 3.0)),
 )
 
+STATEFUL = train_spec(
+    batch_size=4,
+    optimizer=AdamW(lr=0.02),
+    ema=EmaSpec(decay=0.8),
+    clip_gradients=ClipSpec(max_norm=0.5),
+    stateful=True,
+)
+
 CUT_SHORT = train_spec(optimizer=NAdam(), schedule=Cosine(), max_steps=7)
 
 
@@ -71,10 +81,15 @@ def _cut_short(seed: int = 9) -> Trainer:
     return make_trainer(CUT_SHORT, vectors(), linear_network(seed))
 
 
+def _stateful(seed: int = 9) -> Trainer:
+    return make_trainer(STATEFUL, text(), text_network(seed))
+
+
 MAKERS: dict[str, tuple[Callable[..., Trainer], int]] = {
     "all at once": (_all_at_once, 9),
     "one cycle": (_one_cycle, 9),
     "cut short": (_cut_short, 7),
+    "stateful": (_stateful, 9),
 }
 """How to make a trainer, and how many steps it takes in three epochs or until max_steps."""
 

@@ -11,21 +11,23 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.config import augmentation
-from dlcli.config.data import Arrays, Digits
+from dlcli.config.data import Arrays, DataSpec, Digits, Text
 from dlcli.config.facts import DataFacts
 from dlcli.config.metrics import Accuracy
 from dlcli.config.normalisation import FixedNormalize, NoNormalize
 from dlcli.config.optimizers import Sgd
-from dlcli.config.shapes import Image, Vector
+from dlcli.config.shapes import Image, Sequence, Token, Vector
 from dlcli.config.training import TrainSpec
 from dlcli.data.dataset import Dataset, Split
 from dlcli.data.preprocessing import Preprocessing
+from dlcli.models.network import build_network
 from dlcli.runtime.signals import StopRequest
 from dlcli.training.checkpoint import load_newest
 from dlcli.training.loop import fit
 from dlcli.training.progress import Progress
 from dlcli.training.run_folder import RunFolder
 from dlcli.training.trainer import Trainer
+from tests.unit.models.graphs import read_layers
 
 CPU = torch.device("cpu")
 
@@ -63,7 +65,19 @@ def pictures(train: int = 26, valid: int = 9) -> Dataset:
     return _dataset(spec, facts, split(train), split(valid) if valid else None, split(7))
 
 
-def _dataset(spec: Arrays | Digits, facts: DataFacts, train: Split, valid: Split | None, test: Split) -> Dataset:
+def text(train: int = 14, valid: int = 5) -> Dataset:
+    """A random text of five letters in windows (N, 6); the answer at each step is the letter after it."""
+    generator = torch.Generator().manual_seed(6)
+
+    def split(count: int) -> Split:
+        letters = torch.randint(0, 5, (count * 6 + 1,), generator=generator)
+        return Split(letters[:-1].reshape(count, 6), letters[1:].reshape(count, 6))
+
+    facts = DataFacts.of(Sequence(6, Token(5)), num_classes=5, per_step=True)
+    return _dataset(Text(path="nowhere.txt"), facts, split(train), split(valid) if valid else None, split(3))
+
+
+def _dataset(spec: DataSpec, facts: DataFacts, train: Split, valid: Split | None, test: Split) -> Dataset:
     return Dataset(spec, spec.kind, spec.kind, None, facts, train, valid, test, None, "a test")
 
 
@@ -81,6 +95,14 @@ def picture_network(seed: int = 0) -> nn.Module:
         return nn.Sequential(
             nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.3), nn.Flatten(), nn.Linear(4 * 36, 3)
         )
+
+
+def text_network(seed: int = 0) -> nn.Module:
+    """(batch, time) -> (batch, time, 5), with an LSTM of two layers and a GRU."""
+    layers = "[embedding: 4, lstm: {hidden_size: 4, num_layers: 2, dropout: 0.2}, gru: 3, linear: 5]"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_network(read_layers(layers, Sequence(6, Token(5))), None)
 
 
 def make_trainer(
