@@ -13,15 +13,30 @@ from typing import Any
 from dlcli.config import tree
 from dlcli.config.diagnostics import Place, Report, Source
 from dlcli.config.facts import INPUT
-from dlcli.config.graph import Graph
+from dlcli.config.graph import Graph, all_nodes
 from dlcli.config.layers import LAYERS
 from dlcli.config.model import read_layers
-from dlcli.config.shapes import Image, Sequence, Shape, Time, Token, Vector, Volume, channels_of, holds_tokens, num_values
+from dlcli.config.shapes import (
+    Image,
+    Sequence,
+    Shape,
+    Time,
+    Token,
+    Vector,
+    Volume,
+    at_steps,
+    channels_of,
+    fixed_sizes,
+    holds_tokens,
+    num_values,
+)
 
 Fields = dict[str, Any]
 Entry = dict[str, Fields]
 Blocks = dict[str, Fields]
 
+STEPS = 48
+"""The fewest that a network for any number of steps can be run with."""
 _PLACE = Place(Source("generated", ""), 1, 1)
 _TRIES = 12
 """Entries that are drawn for one place before the list ends there."""
@@ -108,8 +123,9 @@ def _grown(random: Random, shape: Shape, blocks: Blocks, length: int, depth: int
 
 
 def _is_small(graph: Graph) -> bool:
-    fixed = [node.output_shape.sizes for node in graph.nodes]
-    return max(size for sizes in fixed for size in (*sizes, 1) if isinstance(size, int)) <= 4096
+    """Whether all is of a size that can be run; sequences can get shorter with each repetition, until nothing is left."""
+    shapes = [at_steps(node.output_shape, STEPS) for node, _ in all_nodes(graph, unknown=STEPS)]
+    return all(1 <= size <= 4096 for shape in shapes for size in fixed_sizes(shape))
 
 
 def _entry(random: Random, shape: Shape, graph: Graph | None, blocks: Blocks, depth: int) -> Entry | None:

@@ -14,11 +14,9 @@ from dlcli.config.graph import Graph, LayerNode
 from dlcli.config.layers import LAYERS
 from dlcli.config.shapes import Sequence, Shape, Time, at_steps, fixed_sizes, holds_tokens
 from dlcli.models.network import build_network
-from tests.unit.models.generated_graphs import Generated, generate
+from tests.unit.models.generated_graphs import STEPS, Generated, generate
 
 BATCH = 2
-STEPS = 48
-"""Of the samples of a network for any number of steps."""
 
 Trace = list[tuple[str, tuple[int, ...]]]
 """The layers in the order in which they finish, and the sizes of one sample of what they give."""
