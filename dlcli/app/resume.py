@@ -9,6 +9,7 @@ from typing import Any, Final
 from dlcli.app.configs import read_experiment
 from dlcli.app.runs import read_record
 from dlcli.config import compose, tree
+from dlcli.config.data.tables import ALL
 from dlcli.data.dataset import Dataset
 from dlcli.errors import DataError, UsageError
 from dlcli.training.run_folder import RunFolder
@@ -22,8 +23,10 @@ _CHANGES_COURSE: Final = (
     "train.schedule",
     "train.clip_gradients",
 )
-_SETTLED_BY_DATA: Final = ("data.fallback", "data.normalize", "data.path")
+_SETTLED_BY_DATA: Final = ("data.fallback", "data.normalize", "data.normalize_targets", "data.path")
 """What the resolved config has from the data that was found."""
+_FOUND_IN_DATA: Final = ("data.vocabulary", "data.target", "data.features")
+"""For the same, but only where the config leaves it open."""
 
 
 def check_changes(resolved: Path, overrides: Iterable[str], data_dir: Path | None) -> list[str]:
@@ -66,6 +69,7 @@ def check_same_config(config: Path, folder: RunFolder, data_dir: Path | None) ->
     now = _flat(read_experiment(config, record.get("overrides", ()), data_dir).resolved())
     fell_back = record["data"].get("asked") != record["data"].get("used")
     settled = ("data",) if fell_back else _SETTLED_BY_DATA
+    settled += tuple(key for key in _FOUND_IN_DATA if now.get(key) in (None, ALL))
     changed = sorted(key for key in now.keys() | then.keys() if not _is_below(key, settled) and now.get(key) != then.get(key))
     if changed:
         help = "leave the config out to go on with the run's own: dlcli train --resume"

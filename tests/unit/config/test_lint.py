@@ -11,13 +11,16 @@ import torch
 from torch import nn
 
 from dlcli.config import compose, experiment
-from dlcli.config.data import Arrays, DataSpec, KnownImages, MadeUp
+from dlcli.config.data import Arrays, DataSpec
 from dlcli.config.diagnostics import Diagnostic
 from dlcli.config.facts import DataFacts, Target
 from dlcli.config.lint import RULES
 from dlcli.config.lint.wiring import ACTIVATIONS
 from dlcli.config.optimizers import OPTIMIZERS
 from dlcli.config.shapes import Image, Sequence, Vector
+from dlcli.data.catalogue import SOURCES
+from dlcli.data.directories import search_directories
+from dlcli.data.raw import DataUnavailableError
 from dlcli.models.network import build_network
 from tests.unit.config.configs import Mistake, load, places, write
 from tests.unit.config.lint_page import page
@@ -46,11 +49,18 @@ PLACES: dict[str, tuple[int, int]] = {
 """Line and column of the mistake in each rule's example."""
 
 
+CONFIGS = Path(__file__).parents[3] / "configs"
+
+
 def _facts_of(data: DataSpec) -> DataFacts:
+    """Those of the source, or of its fallback where the files are not there."""
     if isinstance(data, Arrays):
         return DataFacts.of(Image(1, 8, 8), num_classes=10)
-    assert isinstance(data, KnownImages | MadeUp)
-    return data.facts()
+    try:
+        return SOURCES[type(data)].facts(data, search_directories(None, CONFIGS))
+    except DataUnavailableError:
+        assert data.fallback is not None
+        return _facts_of(data.fallback)
 
 
 def _look(path: Path, overrides: Iterable[str] = (), facts: DataFacts | None = None) -> tuple[Diagnostic, ...]:

@@ -129,6 +129,12 @@ _KEYS: Final = (
 _CHARACTERS: Final = "[]{}:,-'\"#&*!|>%@`~${}().0123456789abc_ \t\n\r\x00\x01\x1b\x7f\x85\u2028\ufeff\ud800é"
 
 
+@pytest.fixture(autouse=True)
+def _texts_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mutant stands in another folder than the config whose texts it names."""
+    monkeypatch.setenv("DLCLI_DATA", str(_CONFIGS))
+
+
 def _sources() -> list[str]:
     """Valid configs: those of the project, and some that use what these don't."""
     return [path.read_text(encoding="utf-8") for path in sorted(_CONFIGS.rglob("*.yaml"))] + list(_OWN)
@@ -227,7 +233,7 @@ def _run_once(experiment: Experiment) -> None:
     output = network(batches if len(batches) > 1 else next(iter(batches.values())))
     outputs = output if isinstance(output, dict) else {graph.outputs[0]: output}
     for name, values in outputs.items():
-        assert tuple(values.shape) == (2, *graph.node(name).output_shape.sizes), name
+        assert tuple(values.shape) == (2, *at_steps(graph.node(name).output_shape, 16).sizes), name
 
 
 def _check(seed: int, sources: list[str], folder: Path) -> str:
