@@ -8,7 +8,7 @@ from torch import Tensor
 from dlcli.config.data import Csv
 from dlcli.config.normalisation import FixedNormalize
 from dlcli.data.dataset import Dataset
-from dlcli.training.objectives import Objective
+from dlcli.training.objectives import Objective, SingleObjective
 from dlcli.training.target_scale import TargetScale
 
 _WINDOWS_AT_ONCE = 1024
@@ -23,10 +23,13 @@ def repeat_last(dataset: Dataset, split: str, objective: Objective) -> dict[str,
         objective: of the network that the forecast is compared with.
 
     Returns:
-        As `evaluate`; None where the data is no forecast of columns that the network reads.
+        As `evaluate`; None where the data is no forecast of columns that the network reads, the answers are yes-or-no labels,
+        or the network has several outputs.
     """
     spec, samples = dataset.spec, dataset.splits()[split]
-    if not isinstance(spec, Csv) or spec.window is None or samples is None or dataset.facts.target.num_targets is None:
+    if not isinstance(spec, Csv) or spec.window is None or samples is None:
+        return None
+    if not isinstance(objective, SingleObjective) or objective.judges != "values":
         return None
     targets, features = spec.target or (), spec.features or ()
     if not set(targets) <= set(features):

@@ -276,7 +276,7 @@ def _records(samples: NewSamples, answers: Tensors, experiment: Experiment, clas
     spec = experiment.data
     if isinstance(spec, Csv) and spec.window is not None:
         assert samples.steps is not None
-        yield from _forecast(spec, samples.steps, heads[0], arrays[0])
+        yield from _forecast(spec, samples.steps, heads, arrays)
         return
     has_steps = any(head.per_step for head in heads)
     for row, name in enumerate(samples.names):
@@ -288,15 +288,18 @@ def _records(samples: NewSamples, answers: Tensors, experiment: Experiment, clas
             yield _with(leading, answer)
 
 
-def _forecast(spec: Csv, steps: tuple[str, ...], head: _Head, answers: Array) -> Iterator[Record]:
+def _forecast(spec: Csv, steps: tuple[str, ...], heads: list[_Head], arrays: list[Array]) -> Iterator[Record]:
     """A row for each step after the window; of a class, which is that of the last step, one row."""
     column = spec.time or "step"
-    for answer in answers:
-        if head.judges != "values":
-            yield _with({column: steps[-1]}, head.record(answer))
-            continue
-        for step, values in zip(steps, answer.reshape(len(steps), -1), strict=True):
-            yield _with({column: step}, head.record(values))
+    if heads[0].judges == "classes":  # then all are: a table has one target
+        steps = steps[-1:]
+    for row in range(len(arrays[0])):
+        answers = [array[row].reshape(len(steps), -1) for array in arrays]
+        for place, step in enumerate(steps):
+            answer: Record = {}
+            for head, numbers in zip(heads, answers, strict=True):
+                answer |= head.record(numbers[place])
+            yield _with({column: step}, answer)
 
 
 def _with(leading: Record, answer: Record) -> Record:

@@ -68,7 +68,7 @@ def check_same_config(config: Path, folder: RunFolder, data_dir: Path | None) ->
     then = _flat(tree.plain(compose.load(folder.resolved_config)))
     now = _flat(read_experiment(config, record.get("overrides", ()), data_dir).resolved())
     fell_back = record["data"].get("asked") != record["data"].get("used")
-    settled = ("data",) if fell_back else _SETTLED_BY_DATA
+    settled: tuple[str, ...] = ("data",) if fell_back else _SETTLED_BY_DATA
     settled += tuple(key for key in _FOUND_IN_DATA if now.get(key) in (None, ALL))
     changed = sorted(key for key in now.keys() | then.keys() if not _is_below(key, settled) and now.get(key) != then.get(key))
     if changed:

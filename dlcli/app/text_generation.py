@@ -23,7 +23,7 @@ from dlcli.config.experiment import Experiment
 from dlcli.config.graph import Graph, all_nodes
 from dlcli.config.layers.base import OwnLayer
 from dlcli.config.shapes import Sequence, Time
-from dlcli.data.sources.vocabulary import UNKNOWN, Vocabulary, steps_of
+from dlcli.data.sources.vocabulary import UNKNOWN, Tokens, Vocabulary, steps_of
 from dlcli.errors import UsageError
 from dlcli.models.carried_state import carry_state
 from dlcli.models.network import Network, TimeDistributed
@@ -109,6 +109,10 @@ def continue_text(
     if not isinstance(spec, Text):
         help = f"give a file: dlcli predict {folder.path} FILE; a run of `name: text` goes on with a prompt"
         raise UsageError(f"{folder.path} is no language model: it was trained on `{spec.kind}`", help=help)
+    if len(settled.graph.outputs) > 1:
+        names = ", ".join(settled.graph.outputs)
+        what = f"the network of {folder.path} has several outputs ({names}), and a text goes on from one"
+        raise UsageError(what, help="train with one output: leave `model.outputs` out, or name one layer in it")
     vocabulary = Vocabulary.of(spec)
     prompt = prompt.encode(errors="surrogateescape").decode(errors="replace")  # what the shell gave may be no UTF-8
     tokens = torch.from_numpy(_encoded(prompt, vocabulary))
@@ -119,7 +123,7 @@ def continue_text(
     return Continuation(folder.path, found.path.name, prompt, _as_texts(made, vocabulary))
 
 
-def _encoded(prompt: str, vocabulary: Vocabulary) -> Any:
+def _encoded(prompt: str, vocabulary: Vocabulary) -> Tokens:
     """The tokens (T,) of a prompt.
 
     Raises:

@@ -133,19 +133,20 @@ class Batches:
         """The batch of these samples, by their numbers on the CPU and on the device; with an epoch changed at random."""
         indices = samples % self.num_samples if self._repeat > 1 else samples
         taken = methodcaller("index_select", 0, indices)
-        inputs, targets = each(self._split.inputs, taken), each(self._split.targets, taken)
         drawn = (samples, epoch) if epoch is not None else ()
         if self._lengths is None:
+            inputs, targets = each(self._split.inputs, taken), each(self._split.targets, taken)
             return Batch(self._preprocessing(inputs, *drawn), targets, len(numbers))
         lengths = self._lengths[numbers % self.num_samples]
         time = int(lengths.max())
-        inputs = _changed(inputs, self._ragged_inputs, lambda padded: padded[:, :time])
+
+        def cut(padded: Tensor) -> Tensor:
+            return padded[:, :time]
+
+        inputs = each(_changed(self._split.inputs, self._ragged_inputs, cut), taken)
+        targets = each(_changed(self._split.targets, self._targets_per_step, cut), taken)
         present = (torch.arange(time) < lengths[:, None]).flatten().nonzero()[:, 0].to(self._split.device)
-
-        def answers(padded: Tensor) -> Tensor:
-            return padded[:, :time].flatten(0, 1).index_select(0, present)
-
-        targets = _changed(targets, self._targets_per_step, answers)
+        targets = _changed(targets, self._targets_per_step, lambda padded: padded.flatten(0, 1).index_select(0, present))
         moved = lengths.to(self._split.device)
         return Batch(self._preprocessing(inputs, *drawn), targets, len(numbers), moved, present)
 

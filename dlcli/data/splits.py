@@ -49,6 +49,25 @@ def held_out(split: SplitSpec, name: str, classes: NDArray[np.int64] | None, amo
     return among[~taken], among[taken]
 
 
+def counts_of_splits(split: SplitSpec, total: int) -> dict[str, int]:
+    """How many of `total` samples train, valid and test have, as `held_out` shares them out: the test first."""
+    test = int(split.test * total + 0.5)
+    valid = int(split.valid * (total - test) + 0.5)
+    return {"train": total - test - valid, "valid": valid, "test": test}
+
+
+def rows_of_splits(split: SplitSpec, num_rows: int) -> dict[str, range]:
+    """Which rows in an order each split with a share has: the first are for training, the last for the test."""
+    counts = counts_of_splits(split, num_rows)
+    end = num_rows - counts["test"]
+    rows = {"train": range(counts["train"])}
+    if split.valid > 0:
+        rows["valid"] = range(counts["train"], end)
+    if split.test > 0:
+        rows["test"] = range(end, num_rows)
+    return rows
+
+
 def limited(split: SplitSpec, name: str, count: int, limit: int | None) -> Indices | None:
     """Which of `count` samples a limit leaves: a random choice in their old order, or None for all of them."""
     if limit is None or limit >= count:

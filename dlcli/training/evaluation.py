@@ -17,6 +17,9 @@ from dlcli.training.objectives import Objective
 
 _LEAST_BATCH: Final = 64
 
+_STREAMS: Final = 32
+"""Of one long sequence that is judged with a carried state, whatever the training's batches: each begins without one."""
+
 
 def evaluation_batch_size(train: TrainSpec) -> int:
     """Samples judged at once: without gradients twice a training's batch takes less memory than the batch did."""
@@ -34,7 +37,7 @@ def evaluation_batches(dataset: Dataset, split: str, preprocessing: Preprocessin
     if samples is None:
         there = ", ".join(name for name, samples in splits.items() if samples is not None)
         raise UsageError(f"the data has no split `{split}`", help=f"there are: {there}")
-    size = evaluation_batch_size(train)
+    size = _STREAMS if train.stateful else evaluation_batch_size(train)
     return Batches(samples, preprocessing, size, facts=dataset.facts, seed=train.seed, in_streams=train.stateful)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -87,6 +88,11 @@ class SingleObjective(Objective):
         self._device = device
         self._target_name = target_name
         self._scale = TargetScale(scale, device) if isinstance(scale, FixedNormalize) else None
+
+    @property
+    def judges(self) -> Literal["classes", "labels", "values"]:
+        """What the loss compares the output with."""
+        return self._spec.judges
 
     def __call__(self, outputs: Tensors, targets: Tensors, steps: Tensor | None = None) -> Tensor:
         return self.loss(self.judged(outputs, steps), self.answers(targets))

@@ -100,3 +100,17 @@ def test_a_run_keeps_which_columns_it_reads(table: Path, target: str | None, col
     np.testing.assert_allclose(first.spec.normalize.std[:2], values.std(0), rtol=1e-5)
     places = [("load", "wind").index(name) for name in columns]
     np.testing.assert_allclose(first.spec.normalize_targets.mean, np.tile(values.mean(0)[places], 2), rtol=1e-5)
+
+
+def test_two_outputs_may_forecast_the_same_columns(cli: Cli, table: Path) -> None:
+    """A run ends and is judged without a baseline, and its predictions have the columns of both."""
+    one, several = _CONFIG.split("    - linear: ", maxsplit=1)[0], "    - linear: {out_features: 6, name: main}\n"
+    several += "    - linear: {out_features: 6, name: side, from: body}\n  outputs: [main, side]\n"
+    config = one.replace("return: last", "return: last, name: body") + several + "train: {epochs: 1, loss: mse}\n"
+    Path("forecast.yaml").write_text(config)
+    assert cli("train", "forecast.yaml", "--name", "two").code == 0
+    assert json.loads(Path("runs/two/run.json").read_text())["baseline"] is None
+    judged = json.loads(cli("eval", "two", "--json").out)
+    assert "baseline" not in judged
+    told = json.loads(cli("predict", "two", str(table), "--json").out)["predictions"]
+    assert [row.keys() for row in told] == [{"date", "main/load", "main/wind", "side/load", "side/wind"}] * 3

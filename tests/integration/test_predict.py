@@ -271,6 +271,17 @@ def test_a_network_of_whole_windows_needs_a_prompt_that_fills_one(cli: Cli, trai
     assert outcome.out == _greedy(run, "to be or", 9, 8) + "\n"
 
 
+def test_a_text_goes_on_from_one_output_alone(cli: Cli, trained: Trained) -> None:
+    """A network of two says so, with their names."""
+    layers = 'gru: {hidden_size: 4, name: body}, linear: {out_features: "${data.num_classes}", name: side}, '
+    layers += 'linear: {out_features: "${data.num_classes}", name: main, from: body}'
+    config = _CORPUS.replace('LAYER, linear: "${data.num_classes}"', layers).replace("]}", "], outputs: [side, main]}")
+    trained(config)
+    outcome = cli("predict", "r", "--prompt", "to")
+    assert outcome.code == 2
+    assert "has several outputs (side, main)" in outcome.err
+
+
 def test_a_seed_gives_one_text_and_a_temperature_its_share_of_chance(cli: Cli, trained: Trained) -> None:
     """The same text twice, another with another seed; next to no temperature gives the most likely text."""
     run = trained(_CORPUS.replace("LAYER", "gru: 8"))

@@ -24,7 +24,8 @@ from dlcli.data.sources.located import locate
 from dlcli.data.sources.table import read_header, read_table, table_file
 from dlcli.data.sources.text_file import TextFile
 from dlcli.data.sources.time_column import Times, check_steps, date_features, numbered, read_times, times_after
-from dlcli.data.sources.windows import Windows, rows_of_splits
+from dlcli.data.sources.windows import Windows
+from dlcli.data.splits import rows_of_splits
 from dlcli.errors import DataError
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]+")

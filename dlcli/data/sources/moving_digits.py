@@ -13,6 +13,7 @@ from dlcli.data.directories import Directories
 from dlcli.data.raw import Array, RawData, RawSplit
 from dlcli.data.sources import digits
 from dlcli.data.sources.random_numbers import generator
+from dlcli.data.splits import counts_of_splits
 from dlcli.errors import DataError
 
 _STEPS: Final = np.array([(0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1)])
@@ -33,7 +34,7 @@ def read(spec: MovingDigits, directories: Directories, _: bool) -> RawData:
     pictures, labels = np.asarray(source.inputs)[..., 0], np.asarray(source.targets)
     shared = _pictures_of_splits(spec.split, labels if spec.split.stratify else np.zeros_like(labels))
     splits: dict[str, RawSplit] = {}
-    for stream, (name, count) in enumerate(_counts(spec.split, spec.num_samples).items()):
+    for stream, (name, count) in enumerate(counts_of_splits(spec.split, spec.num_samples).items()):
         chosen = shared[name]
         if count > 0 and len(chosen) > 0:
             splits[name] = _clips(spec, count, pictures[chosen], labels[chosen], stream)
@@ -47,20 +48,13 @@ def read(spec: MovingDigits, directories: Directories, _: bool) -> RawData:
     return RawData(splits["train"], splits.get("valid"), splits.get("test"), names, "made up from the digits inside the package")
 
 
-def _counts(split: SplitSpec, total: int) -> dict[str, int]:
-    """How many of a total each split has."""
-    test = int(split.test * total + 0.5)
-    valid = int(split.valid * (total - test) + 0.5)
-    return {"train": total - test - valid, "valid": valid, "test": test}
-
-
 def _pictures_of_splits(split: SplitSpec, groups: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
     """Which pictures each split has: of each group as many as its share, no picture twice."""
     order = generator(split.seed, 0).permutation(len(groups))
     chosen: dict[str, list[NDArray[np.int64]]] = {name: [] for name in _SPLITS}
     for group in np.unique(groups):
         left = order[groups[order] == group]
-        for name, count in _counts(split, len(left)).items():
+        for name, count in counts_of_splits(split, len(left)).items():
             chosen[name].append(left[:count])
             left = left[count:]
     return {name: np.concatenate(parts) for name, parts in chosen.items()}

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from dlcli.config.data import SplitSpec, Text, Unit
+from dlcli.config.data import Text, Unit
 from dlcli.config.facts import DataFacts
 from dlcli.config.shapes import Sequence, Token
 from dlcli.data.directories import Directories
@@ -16,6 +16,7 @@ from dlcli.data.raw import RawData, RawSplit
 from dlcli.data.sources.located import locate
 from dlcli.data.sources.text_file import TextFile
 from dlcli.data.sources.vocabulary import UNKNOWN, Steps, Tokens, Vocabulary, steps_of
+from dlcli.data.splits import rows_of_splits
 from dlcli.errors import DataError
 
 _LARGEST: Final = 10**9
@@ -77,7 +78,7 @@ def _opened(spec: Text, directories: Directories) -> _Corpus:
     if path.is_dir():
         raise DataError(f"{path} is a folder, expected a file", help="give one file; for short texts use `name: text_lines`")
     steps = _read_steps(TextFile.at(path), spec.unit)
-    parts = _parts(spec.split, len(steps))
+    parts = {name: slice(part.start, part.stop) for name, part in rows_of_splits(spec.split, len(steps)).items()}
     for name, part in parts.items():
         _check_long_enough(path, name, part, spec)
     if spec.vocabulary is not None or spec.unit == "bytes":
@@ -95,19 +96,6 @@ def _read_steps(file: TextFile, unit: Unit) -> Steps:
         return file.content()
     with file.opened() as text:
         return steps_of(text.read().replace("\r\n", "\n"), unit)
-
-
-def _parts(split: SplitSpec, num_steps: int) -> dict[str, slice]:
-    """Which steps each split has: as many as without an order, the test last and the validation before it."""
-    num_test = int(split.test * num_steps + 0.5)
-    num_valid = int(split.valid * (num_steps - num_test) + 0.5)
-    end = num_steps - num_test - num_valid
-    parts = {"train": slice(0, end)}
-    if split.valid > 0:
-        parts["valid"] = slice(end, end + num_valid)
-    if split.test > 0:
-        parts["test"] = slice(end + num_valid, num_steps)
-    return parts
 
 
 def _check_long_enough(path: Path, name: str, part: slice, spec: Text) -> None:

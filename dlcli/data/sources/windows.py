@@ -8,7 +8,6 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from dlcli.config.data import SplitSpec
 from dlcli.data.raw import Array, RawSplit
 
 
@@ -56,16 +55,3 @@ class Windows:
         part = slice(rows.start, rows.stop)
         answers = self.answers[part]
         return RawSplit(inputs[part], np.tile(answers, (1, self.horizon)) if answers.ndim == 2 else answers)
-
-
-def rows_of_splits(split: SplitSpec, num_rows: int) -> dict[str, range]:
-    """Which rows each split has: as many as without an order, those for training first and those of the test last."""
-    num_test = int(split.test * num_rows + 0.5)
-    num_valid = int(split.valid * (num_rows - num_test) + 0.5)
-    num_train = num_rows - num_test - num_valid
-    rows = {"train": range(num_train)}
-    if split.valid > 0:
-        rows["valid"] = range(num_train, num_train + num_valid)
-    if split.test > 0:
-        rows["test"] = range(num_train + num_valid, num_rows)
-    return rows
