@@ -74,7 +74,7 @@ def test_an_evaluation_reads_each_stream_from_its_begin_to_its_end() -> None:
     found = make_trainer(_spec(), dataset, network).evaluate("valid")
     assert dataset.valid is not None
     tokens, answers = (cast("Tensor", values) for values in (dataset.valid.inputs, dataset.valid.targets))
-    bounds = [*range(0, 12, 2), *range(12, 71)]  # 64 streams: six of two windows and 58 of one
+    bounds = [*range(0, 18, 3), *range(18, 71, 2)]  # 32 streams: six of three windows and 26 of two
     outputs = [plain(tokens[first:after].reshape(1, -1), None)[0] for first, after in itertools.pairwise(bounds)]
     scores = torch.cat(outputs, dim=1)[0]
     assert found["loss"] == pytest.approx(float(functional.cross_entropy(scores, answers.flatten()).detach()), abs=1e-12)
