@@ -41,6 +41,7 @@ class Run:
         """What `train --json` prints."""
         record, data = self.record, self.record["data"]
         keys = ("status", "epochs", "step", "train_seconds", "samples_per_second", "device")
+        beside = {"baseline": record["baseline"]} if record.get("baseline") else {}
         return {
             "run": str(self.path),
             **{key: record[key] for key in keys},
@@ -48,6 +49,7 @@ class Run:
             "best": record["best"],
             "test": record["test"],
             "parameters": record["parameters"],
+            **beside,
         }
 
 

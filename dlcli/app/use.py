@@ -189,7 +189,7 @@ def find_checkpoint(folder: RunFolder, which: str) -> Checkpoint:
     if which == "best":
         best = best_checkpoint(folder.checkpoints, _ignore)
         if best is None:
-            raise CheckpointError(f"{folder.path} has no best checkpoint yet", help="judge the last one: --checkpoint last")
+            raise CheckpointError(f"{folder.path} has no best checkpoint yet", help="take the last one: --checkpoint last")
         return load_checkpoint(best)
     path = checkpoint_of_step(folder.checkpoints, int(which)) if which.isdecimal() and len(which) < 12 else None
     if path is None:

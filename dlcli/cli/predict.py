@@ -52,6 +52,8 @@ def predict_command(
 
     Example: dlcli predict latest --prompt "ROMEO:" --length 400
     """
+    if file is None and prompt is None and run is not None and (run == "-" or Path(run).is_file()):
+        run, file = None, run
     _check_options(run, file, prompt, output)
     from dlcli.plugins import load_plugins
 

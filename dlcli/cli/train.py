@@ -86,7 +86,7 @@ def _lines(run: Run) -> list[str]:
         rows.append(("best", f"{record['best']['metric']} {record['best']['value']:.4f} (epoch {record['best']['epoch']})"))
     if record["test"]:
         rows += [("" if index else "test", line) for index, line in enumerate(_figures(record["test"]))]
-    if record["baseline"]:
+    if record.get("baseline"):
         rows += [("", f"{line} by repeating the last value") for line in _figures(record["baseline"])]
     rows.append(("run", str(path)))
     judge = f"dlcli eval {path}" + (" --split valid" if record["test"] is None else "")

@@ -12,6 +12,7 @@ from dlcli.config import slips, tree
 from dlcli.config.data import SOURCES, DataSpec, KnownImages
 from dlcli.config.diagnostics import ConfigError, Diagnostic, Place, Report, did_you_mean, in_order, same_meaning
 from dlcli.config.facts import FACT_NAMES, INPUT, DataFacts
+from dlcli.config.forecasts import check_forecasts
 from dlcli.config.graph import Graph
 from dlcli.config.heads import check_heads
 from dlcli.config.interpolation import UNKNOWN, Names, Variable, interpolate
@@ -120,8 +121,9 @@ def examine(composed: Mapping, facts_of: FactsOf) -> Examination:
     train = read(section, TrainSpec, "train", report, lambda key, node: help_for_misplaced(key, node, "train"))
     model, graph = _model(composed, facts, names, report)
     full = check_heads(graph, facts, train, composed, report) if graph and facts and train else None
-    if graph and data and train:
+    if graph and data and facts and train:
         check_stateful(graph, data, train, composed, report)
+        check_forecasts(graph, data, facts, report)
     if graph and full and model:
         check_limits(graph, full, model.limits, report)
     warnings = lint(graph, facts, full or train, composed) if graph and facts and train else ()

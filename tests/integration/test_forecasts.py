@@ -114,3 +114,19 @@ def test_two_outputs_may_forecast_the_same_columns(cli: Cli, table: Path) -> Non
     assert "baseline" not in judged
     told = json.loads(cli("predict", "two", str(table), "--json").out)["predictions"]
     assert [row.keys() for row in told] == [{"date", "main/load", "main/wind", "side/load", "side/wind"}] * 3
+
+
+@pytest.mark.parametrize("data", ["date_features: [hour]", "features: [wind, load]", "features: [load]"])
+@pytest.mark.usefixtures("table")
+def test_what_is_scaled_back_is_what_was_read(cli: Cli, data: str) -> None:
+    """`reversible_norm` would give one column the mean of another: shown where it stands."""
+    text = _CONFIG.replace("horizon: 3}", "horizon: 3, @}")
+    layers = "    - reversible_norm: {layers: [{gru: {hidden_size: 4, return: last}}, {linear: 12}]}\n"
+    head, _, tail = text.partition("    - gru")
+    Path("norm.yaml").write_text(head.replace("@", data) + layers + "train: {epochs: 1, loss: mse}\n")
+    outcome = cli("validate", "norm.yaml")
+    assert outcome.code == 2
+    assert "norm.yaml:4:7" in outcome.err
+    assert "`reversible_norm` scales its output back as the features that it reads" in outcome.err
+    Path("norm.yaml").write_text((head.replace(", @", "") + layers + tail.partition("\n")[2].partition("\n")[2]).replace("12", "6"))
+    assert cli("validate", "norm.yaml").code == 0
