@@ -10,6 +10,7 @@ from dlcli.app.configs import read_experiment
 from dlcli.app.runs import read_record
 from dlcli.config import compose, tree
 from dlcli.config.data.tables import ALL
+from dlcli.config.tree import shortened
 from dlcli.data.dataset import Dataset
 from dlcli.errors import DataError, UsageError
 from dlcli.training.run_folder import RunFolder
@@ -86,7 +87,27 @@ def check_same_data(record: dict[str, Any], dataset: Dataset) -> None:
     for key, value in now.items():
         if before.get(key) != value:
             message = f"{dataset.origin} has changed since the run began: {key} were {before.get(key)}, and are {value}"
-            raise DataError(message, help="train anew, or give the folder with the data as it was: --data-dir")
+            raise DataError(message, help=_AS_IT_WAS)
+    check_same_classes(record, dataset)
+
+
+def check_same_classes(record: dict[str, Any], dataset: Dataset) -> None:
+    """Whether each class still has the name that a run knows it by.
+
+    Raises:
+        DataError: it has another one.
+    """
+    before, now = record["data"].get("classes"), list(dataset.class_names) if dataset.class_names is not None else None
+    if before != now:
+        found = f"the classes were {shortened(_listed(before))}, and are {shortened(_listed(now))}"
+        raise DataError(f"{dataset.origin} has changed since the run began: {found}", help=_AS_IT_WAS)
+
+
+def _listed(classes: list[str] | None) -> str:
+    return ", ".join(classes) if classes is not None else "numbers without names"
+
+
+_AS_IT_WAS: Final = "train anew, or give the folder with the data as it was: --data-dir"
 
 
 def _is_below(key: str, prefixes: tuple[str, ...]) -> bool:

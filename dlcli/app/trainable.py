@@ -9,6 +9,7 @@ from torch import Tensor
 from dlcli.config.experiment import Experiment
 from dlcli.config.graph import Graph, LayerNode, all_nodes
 from dlcli.config.heads import needing_larger_batches
+from dlcli.config.layers.normalisation import InstanceNorm
 from dlcli.config.shapes import Sequence, Time, has_any_time
 from dlcli.data.dataset import Dataset, Split
 from dlcli.errors import DataError
@@ -73,11 +74,11 @@ def _shortest(experiment: Experiment, split: Split) -> tuple[int, int]:
 
 
 def too_short(graph: Graph, steps: int) -> tuple[LayerNode, int] | None:
-    """The first layer that gets nothing from a sequence of so many steps, and how many it needs; None where there is none."""
+    """The first layer that can do nothing with a sequence of so many steps, and how many it needs; None where there is none."""
     for node, _ in all_nodes(graph, unknown=1):
-        shape = node.output_shape
-        if isinstance(shape, Sequence) and isinstance(shape.time, Time) and shape.time.at(steps) < 1:
-            return node, next(longer for longer in count(steps) if shape.time.at(longer) >= 1)
+        shape, least = node.output_shape, 2 if isinstance(node.spec, InstanceNorm) else 1
+        if isinstance(shape, Sequence) and isinstance(shape.time, Time) and shape.time.at(steps) < least:
+            return node, next(longer for longer in count(steps) if shape.time.at(longer) >= least)
     return None
 
 

@@ -14,7 +14,8 @@ from dlcli.app.baseline import repeat_last
 from dlcli.app.configs import Config, read_experiment
 from dlcli.app.experiments import open_experiment, recorded_data_dir
 from dlcli.app.inference import infer
-from dlcli.app.runs import Run, open_run, recorded_experiment
+from dlcli.app.resume import check_same_classes
+from dlcli.app.runs import Run, open_run, read_record, recorded_experiment
 from dlcli.config.experiment import Experiment
 from dlcli.data.dataset import Tensors
 from dlcli.data.preprocessing import Preprocessing
@@ -121,6 +122,7 @@ def evaluate(
     found = find_checkpoint(folder, checkpoint)
     with plugin_errors(), memory_errors():
         experiment, dataset = open_experiment(folder.resolved_config, (), recorded_data_dir(folder, data_dir), _ignore)
+        check_same_classes(read_record(folder), dataset)
         network = restored(experiment, found).to(chosen)
         preprocessing = Preprocessing(dataset.spec, dataset.facts, seed=experiment.train.seed).to(chosen)
         there = dataset.to(chosen)

@@ -89,7 +89,9 @@ def _lines(run: Run) -> list[str]:
     if record.get("baseline"):
         rows += [("", f"{line} by repeating the last value") for line in _figures(record["baseline"])]
     rows.append(("run", str(path)))
-    judge = f"dlcli eval {path}" + (" --split valid" if record["test"] is None else "")
+    samples = record["data"]["samples"]
+    split = next(name for name in ("test", "valid", "train") if samples[name])
+    judge = f"dlcli eval {path}" + (f" --split {split}" if split != "test" else "")
     following = judge if record["status"] == "completed" else f"dlcli train --resume {path}"
     rows.append(("next", " ".join([following, *(f"--plugin {plugin}" for plugin in record["plugins"])])))
     return [f"{label:<9} {text}" for label, text in rows]

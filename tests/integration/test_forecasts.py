@@ -128,5 +128,7 @@ def test_what_is_scaled_back_is_what_was_read(cli: Cli, data: str) -> None:
     assert outcome.code == 2
     assert "norm.yaml:4:7" in outcome.err
     assert "`reversible_norm` scales its output back as the features that it reads" in outcome.err
-    Path("norm.yaml").write_text((head.replace(", @", "") + layers + tail.partition("\n")[2].partition("\n")[2]).replace("12", "6"))
+    Path("norm.yaml").write_text(
+        (head.replace(", @", "") + layers + tail.partition("\n")[2].partition("\n")[2]).replace("12", "6")
+    )
     assert cli("validate", "norm.yaml").code == 0

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from dlcli.config.layers.base import ElementwiseSpec
-from dlcli.config.shapes import Sequence, Shape, ShapeError, channels_of, num_values, window_sizes
+from dlcli.config.shapes import Sequence, Shape, ShapeError, Vector, channels_of, num_values, window_sizes
 from dlcli.config.values import PositiveFloat, PositiveInt, Probability
 
 
@@ -77,6 +77,10 @@ class GroupNorm(ElementwiseSpec):
     def output_shape(self, shape: Shape) -> Shape:
         if channels_of(shape) % self.num_groups:
             raise ShapeError(f"`group_norm` makes {self.num_groups} groups of {channels_of(shape)} channels: {shape}")
+        windows = () if isinstance(shape, Vector) else window_sizes(shape)
+        if channels_of(shape) == self.num_groups and all(size == 1 for size in windows):
+            help = f"make fewer groups than {self.num_groups}"
+            raise ShapeError(f"`group_norm` needs more than one value a group, and its input is {shape}", help=help)
         return shape
 
     def parameter_count(self, shape: Shape) -> int:

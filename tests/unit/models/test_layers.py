@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 
@@ -100,6 +101,8 @@ STRICTER: dict[str, Callable[[Fields, Shapes], bool]] = {
     "reshape": lambda fields, _: len(fields["sizes"]) > 4,
     # Counted from the end, the token of a vocabulary that grows would change.
     "embedding": lambda fields, _: fields["padding_idx"] < 0,
+    # The only value of a group is always 0; of a lone sample torch refuses it too.
+    "group_norm": lambda fields, shapes: math.prod(shapes[0].sizes) == fields["num_groups"],
     # Any first axis would do; only steps are meant.
     "reversible_norm": lambda _, shapes: shapes[0].layout != "series",
     # Sizes that torch would stretch are more often a mistake; the same sizes can be of different kinds.
