@@ -25,7 +25,7 @@ from dlcli.models.network import Network, Values
 from dlcli.models.python_module import NETWORK, python_module, shapes_text
 from dlcli.runtime.durable_files import write_durably
 from dlcli.runtime.memory import memory_errors
-from dlcli.training.checkpoint import best_checkpoint
+from dlcli.training.checkpoint_folder import best_checkpoint
 
 PYTHON: Final = "python"
 TARGETS: Final = (PYTHON,)

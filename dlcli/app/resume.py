@@ -1,21 +1,30 @@
-"""Taking a run up again: which settings may differ from those it began with."""
+"""Taking a run up again: by one process alone, with which settings, and from where."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from dlcli.app.configs import read_experiment
-from dlcli.app.runs import read_record
+from dlcli.app.configs import Config, read_experiment
 from dlcli.config import compose, tree
 from dlcli.config.data.tables import ALL
 from dlcli.config.tree import shortened
 from dlcli.data.dataset import Dataset
 from dlcli.errors import DataError, UsageError
-from dlcli.training.run_folder import RunFolder
+from dlcli.runtime.environment import environment
+from dlcli.runtime.lock import HeldError, locked
+from dlcli.training.checkpoint_folder import load_newest
+from dlcli.training.progress import Observer
+from dlcli.training.run_folder import RunFolder, find_run
+from dlcli.training.trainer import Trainer
 
-_HARMLESS: Final = ("train.max_time", "train.early_stopping")
+NEWEST: Final = "latest"
+
+_HARMLESS: Final = ("train.max_time", "train.early_stopping", "train.save_every")
 _CHANGES_COURSE: Final = (
     "train.epochs",
     "train.max_steps",
@@ -28,6 +37,158 @@ _SETTLED_BY_DATA: Final = ("data.fallback", "data.normalize", "data.normalize_ta
 """What the resolved config has from the data that was found."""
 _FOUND_IN_DATA: Final = ("data.vocabulary", "data.target", "data.features")
 """For the same, but only where the config leaves it open."""
+
+
+_DECIDES_BITS: Final = {
+    "dlcli": "dlcli",
+    "torch": "torch",
+    "numpy": "numpy",
+    "platform": "platform",
+    "device_name": "processor",
+    "threads": "threads",
+}
+"""What of a machine decides to the last bit what it computes, by its key in run.json, and what people call it."""
+
+
+@dataclass
+class Resumption:
+    """A run that goes on.
+
+    Attributes:
+        folder: the run's.
+        record: its run.json as it was before.
+        changes: settings that are others now.
+        differences: what of the machine is another now, so that it does not go on bit for bit.
+        step: the step after which it goes on.
+        at: when it was taken up, in ISO 8601.
+    """
+
+    folder: RunFolder
+    record: dict[str, Any]
+    changes: list[str]
+    differences: list[str] = field(default_factory=list)
+    step: int = 0
+    at: str = field(default_factory=lambda: datetime.now().astimezone().isoformat(timespec="milliseconds"))
+
+    def tell(self, on_notice: Callable[[str], None]) -> None:
+        """Says what is not as it was."""
+        for change in self.changes:
+            on_notice(change)
+        if self.record.get("status") == "running":
+            on_notice(f"{self.folder.path} did not end in order: its process was killed, or the machine stopped")
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """What run.json says of all times that the run was taken up."""
+        this = {"at": self.at, "step": self.step, "changes": self.changes, "differences": self.differences}
+        return [*self.record["resumed"], this]
+
+
+@contextmanager
+def only_trainer_of(folder: RunFolder, on_notice: Callable[[str], None]) -> Iterator[None]:
+    """Keeps other trainings out of a run's folder until the end of the block.
+
+    Raises:
+        UsageError: one is there already.
+        ResourceError: the folder can't be written.
+    """
+    try:
+        with locked(folder.path) as is_locked:
+            if not is_locked:
+                on_notice(f"there are no locks here: see that nothing else trains {folder.path} meanwhile")
+            yield
+    except HeldError as error:
+        holder = error.holder
+        stop = f", or stop it: kill {holder.pid}" if holder.pid else ""
+        raise UsageError(f"{folder.path} is being trained by {holder}", help=f"wait until it ends{stop}") from error
+
+
+def run_to_resume(run: str, runs: Path, config: Config | None) -> RunFolder:
+    """The folder of the run that is to go on.
+
+    Args:
+        run: a folder, a name, or `latest`: the newest, with a config the newest of that config.
+        runs: the folder of all runs.
+        config: as it was given beside it.
+
+    Raises:
+        UsageError: there is no such run.
+    """
+    if isinstance(config, dict):
+        raise UsageError("a run that goes on has its config", help="give None, and what changes by its dotted key")
+    newest = run == NEWEST
+    return find_run(None if newest else run, runs, config=str(config) if newest and config is not None else None)
+
+
+def settings_changed(
+    folder: RunFolder, record: dict[str, Any], config: Config | None, overrides: Iterable[str], data_dir: Path | None
+) -> list[str]:
+    """What a run goes on with that it did not begin with, as lines for a person.
+
+    Args:
+        folder: the run's.
+        record: its run.json.
+        config: as it was given beside it; it must be the run's own.
+        overrides: as for `--set`.
+        data_dir: where data is looked for first.
+
+    Raises:
+        UsageError: a change that does not fit what was trained so far.
+    """
+    if isinstance(config, str | Path):
+        check_same_config(Path(config), folder, record, data_dir)
+    return check_changes(folder.resolved_config, overrides, data_dir)
+
+
+def take_up(trainer: Trainer, resumption: Resumption, observer: Observer) -> None:
+    """Puts a training back to its run's newest checkpoint.
+
+    Raises:
+        CheckpointError: none verifies, or they are of another network.
+    """
+    folder = resumption.folder
+    checkpoint = load_newest(folder.checkpoints, observer.notice, set_aside=True)
+    if checkpoint is None:
+        observer.notice(f"{folder.path} has no checkpoint yet: starting with its first step")
+        return
+    trainer.restore(checkpoint)
+    trainer.reopen()
+    resumption.step = trainer.progress.step
+    if trainer.progress.finished is not None:
+        ended = f"the run is over ({trainer.progress.finished}, after epoch {trainer.progress.epoch})"
+        observer.notice(f"{ended}: a higher limit, such as --set {_higher_limit(trainer)}, lets it go on")
+        return
+    resumption.differences = _differences(resumption.record, trainer)
+    if resumption.differences:
+        found = "; ".join(resumption.differences)
+        observer.notice(f"not bit for bit what an undisturbed run would be from here on: {found}")
+
+
+def _differences(record: dict[str, Any], trainer: Trainer) -> list[str]:
+    """What of the machine is another than before, or never gives the same bits twice."""
+    then, now = record.get("versions"), environment(trainer.device)
+    found = []
+    if record.get("device") != str(trainer.device):
+        found.append(f"the device was {record.get('device')}, and is {trainer.device}")
+    for key, called in _DECIDES_BITS.items():
+        before = then.get(key) if isinstance(then, dict) else None
+        if before != now[key]:
+            found.append(f"{called} was {before}, and is {now[key]}")
+    if trainer.device.type != "cpu" and not trainer.spec.deterministic:
+        found.append(f"{trainer.device.type} gives the same bits only with train.deterministic")
+    return found
+
+
+def _higher_limit(trainer: Trainer) -> str:
+    """What would let a run go on that is over."""
+    progress, spec = trainer.progress, trainer.spec
+    match progress.finished:
+        case "max_steps":
+            return f"train.max_steps={2 * progress.step}"
+        case "max_time":
+            return f"train.max_time={2 * (spec.max_time or progress.elapsed_seconds):.0f}"
+        case "early_stopping":
+            return f"train.early_stopping.patience={progress.epochs_without_better + 5}"
+    return f"train.epochs={progress.epoch + 5}"
 
 
 def check_changes(resolved: Path, overrides: Iterable[str], data_dir: Path | None) -> list[str]:
@@ -59,13 +220,12 @@ def check_changes(resolved: Path, overrides: Iterable[str], data_dir: Path | Non
     return lines
 
 
-def check_same_config(config: Path, folder: RunFolder, data_dir: Path | None) -> None:
+def check_same_config(config: Path, folder: RunFolder, record: dict[str, Any], data_dir: Path | None) -> None:
     """Whether a config, with the overrides that a run had, is still the one that the run was trained with.
 
     Raises:
         UsageError: it is not.
     """
-    record = read_record(folder)
     then = _flat(tree.plain(compose.load(folder.resolved_config)))
     now = _flat(read_experiment(config, record.get("overrides", ()), data_dir).resolved())
     fell_back = record["data"].get("asked") != record["data"].get("used")

@@ -26,6 +26,7 @@ from dlcli.cli.train import resume_arguments, train_command
 from dlcli.cli.validate import validate_command
 from dlcli.config.diagnostics import ConfigError
 from dlcli.errors import EXIT_BUG, EXIT_OK, EXIT_SIGINT, DlcliError, Interrupted
+from dlcli.runtime.signals import heeded
 
 app = typer.Typer(
     help="Train CNNs and RNNs from a short YAML file.",
@@ -63,7 +64,7 @@ def _root(
 
 def main() -> None:
     """The entry point of the `dlcli` script."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in heeded():
         signal.signal(number, _interrupt)
     sys.exit(run(sys.argv[1:]))
 

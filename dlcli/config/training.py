@@ -100,6 +100,8 @@ class TrainSpec(Spec):
     """Seconds, or a number with s, m or h, after which the training ends as if it had been its last epoch."""
     max_steps: PositiveInt | None = None
     """Steps after which the training ends."""
+    save_every: Annotated[PositiveFloat, BeforeValidator(_duration, json_schema_input_type=PositiveFloat | str)] = 300.0
+    """Seconds, or a number with s, m or h, after which a checkpoint is written also within an epoch; each epoch ends with one."""
     stateful: bool = False
     """Whether recurrent layers go on with the state that the batch before left: truncated backpropagation through time (Williams
     and Peng, 1990). Each row of a batch then follows the same row of the one before, for data that is one long sequence."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import torch
@@ -13,6 +15,7 @@ from dlcli.data.dataset import Dataset
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import UsageError
 from dlcli.models.carried_state import carry_state, restore_state, state_of
+from dlcli.runtime.signals import StopRequest
 from dlcli.training.objectives import Objective
 
 _LEAST_BATCH: Final = 64
@@ -41,27 +44,39 @@ def evaluation_batches(dataset: Dataset, split: str, preprocessing: Preprocessin
     return Batches(samples, preprocessing, size, facts=dataset.facts, seed=train.seed, in_streams=train.stateful)
 
 
-def evaluate(network: nn.Module, batches: Batches, objective: Objective) -> dict[str, float]:
+def evaluate(network: nn.Module, batches: Batches, objective: Objective, stop: StopRequest | None = None) -> dict[str, float]:
     """Loss and metrics over all samples of a split.
 
     Args:
         network: called in eval mode, and left in the mode it was in, with the state that it carried.
         batches: of the split, in order, on the network's device.
         objective: the training's.
+        stop: read before each batch.
 
     Returns:
         `loss` and each metric by its name, as `TrainSpec.measured` has it; of several outputs also each `OUTPUT/loss`.
+
+    Raises:
+        StoppedError: somebody asked to stop before all samples were judged.
     """
-    tally = objective.tally()
-    was_training = network.training
-    network.eval()
-    carried = state_of(network)
-    if batches.in_streams:
-        carry_state(network)
-    with torch.inference_mode():
+    tally, stop = objective.tally(), stop or StopRequest()
+    with _judged(network, carries=batches.in_streams), torch.inference_mode():
         for batch in batches.in_order():
+            stop.check()
             tally.update(batch.through(network), batch.targets, batch.steps)
-    network.train(was_training)
-    if batches.in_streams:
-        restore_state(network, carried)
     return tally.figures()
+
+
+@contextmanager
+def _judged(network: nn.Module, *, carries: bool) -> Iterator[None]:
+    """Puts a network into eval mode, without a carried state, and back."""
+    was_training, carried = network.training, state_of(network)
+    network.eval()
+    if carries:
+        carry_state(network)
+    try:
+        yield
+    finally:
+        network.train(was_training)
+        if carries:
+            restore_state(network, carried)

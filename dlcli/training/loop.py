@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DivergedError
-from dlcli.runtime.signals import StopRequest
-from dlcli.training.checkpoint import checkpoint_of_step, prune, read_hint, write_hint
+from dlcli.runtime.signals import StoppedError, StopRequest
+from dlcli.training.checkpoint_folder import point_at
+from dlcli.training.checkpoint_writer import CheckpointWriter
 from dlcli.training.progress import Observer
 from dlcli.training.run_folder import RunFolder
 from dlcli.training.trainer import LOWER_THE_RATE, Trainer
@@ -22,42 +22,52 @@ def fit(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopReque
         trainer: new, or restored from a checkpoint.
         folder: takes metrics and checkpoints.
         observer: looks on.
-        stop: read after each step.
+        stop: read after each step, and while an epoch is evaluated: then it is not closed, and evaluated anew by the run
+            that goes on.
 
     Raises:
         DivergedError: a loss, a weight or a metric is NaN or infinite; what was saved before is untouched.
-        ResourceError: the disk does not take a checkpoint or the log.
+        ResourceError: the disk takes no checkpoints.
     """
     progress, spec = trainer.progress, trainer.spec
-    folder.forget_after(progress.epoch)
-    _point_best(trainer, folder.checkpoints)
+    folder.metrics.forget_after(progress.epoch)
+    point_at(folder.checkpoints, "best", progress.best.step if progress.best else None)
     if progress.finished is None and progress.step_in_epoch == 0:
         progress.finished = trainer.why_over()
     if progress.finished is None:
         observer.started(progress, epochs=spec.epochs, steps_per_epoch=trainer.steps_per_epoch)
     before = time.perf_counter() - progress.elapsed_seconds
-    while progress.finished is None:
-        trainer.network.train()
-        start = time.perf_counter() - progress.epoch_seconds
-        for group in trainer.groups():
-            loss = trainer.step(group)
-            observer.stepped(progress, loss)
-            if stop.requested or (spec.max_time is not None and time.perf_counter() - before >= spec.max_time):
-                break
-        trainer.check()
-        progress.epoch_seconds = time.perf_counter() - start
-        progress.elapsed_seconds = time.perf_counter() - before
-        if stop.requested:
-            save(trainer, folder.checkpoints)
-            return
-        record = _evaluated(trainer)
-        is_best = trainer.end_epoch(record[monitored(trainer)], record.get("valid/loss", record["train/loss"]))
-        progress.elapsed_seconds = time.perf_counter() - before
-        folder.append_metrics(record)
-        save(trainer, folder.checkpoints)
-        observer.epoch_ended(record, is_best=is_best)
-        if stop.requested:
-            return
+    with CheckpointWriter(folder, observer.notice) as writer:
+        while progress.finished is None:
+            trainer.network.train()
+            start = time.perf_counter() - progress.epoch_seconds
+            for group in trainer.groups():
+                loss = trainer.step(group)
+                observer.stepped(progress, loss)
+                _note_time(trainer, start, before)
+                if stop.requested or (spec.max_time is not None and progress.elapsed_seconds >= spec.max_time):
+                    break
+                if writer.seconds_since_save >= spec.save_every:
+                    writer.save(trainer.snapshot)
+            trainer.check()
+            _note_time(trainer, start, before)
+            try:
+                record = _evaluated(trainer, stop)
+            except StoppedError:
+                writer.save(trainer.snapshot)
+                return
+            progress.elapsed_seconds = time.perf_counter() - before
+            is_best = trainer.end_epoch(record[monitored(trainer)], record.get("valid/loss", record["train/loss"]))
+            writer.save(trainer.snapshot, record)
+            observer.epoch_ended(record, is_best=is_best)
+            if stop.requested:
+                return
+
+
+def _note_time(trainer: Trainer, start: float, before: float) -> None:
+    """How long the epoch and the training have taken, from the clock's readings at their begins."""
+    now = time.perf_counter()
+    trainer.progress.epoch_seconds, trainer.progress.elapsed_seconds = now - start, now - before
 
 
 def monitored(trainer: Trainer) -> str:
@@ -65,12 +75,14 @@ def monitored(trainer: Trainer) -> str:
     return f"valid/{trainer.spec.monitored}" if trainer.dataset.valid is not None else "train/loss"
 
 
-def _evaluated(trainer: Trainer) -> dict[str, Any]:
+def _evaluated(trainer: Trainer, stop: StopRequest) -> dict[str, Any]:
     """The line of the epoch under way in metrics.jsonl.
 
     Raises:
+        StoppedError: somebody asked to stop.
         DivergedError: a loss or a metric is NaN or infinite.
     """
+    stop.check()
     progress = trainer.progress
     record: dict[str, Any] = {
         "event": "epoch",
@@ -82,7 +94,7 @@ def _evaluated(trainer: Trainer) -> dict[str, Any]:
     if norm is not None:
         record["train/gradient_norm"] = norm
     if trainer.dataset.valid is not None:
-        record |= {f"valid/{name}": value for name, value in trainer.evaluate("valid").items()}
+        record |= {f"valid/{name}": value for name, value in trainer.evaluate("valid", stop).items()}
     for key, value in record.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise DivergedError(f"{key} is {value} after epoch {progress.epoch + 1}", help=LOWER_THE_RATE)
@@ -95,20 +107,3 @@ def _evaluated(trainer: Trainer) -> dict[str, Any]:
         }
         | ({"padding": padding} if padding is not None else {})
     )
-
-
-def save(trainer: Trainer, folder: Path) -> None:
-    """Writes a checkpoint, notes it as the last, and removes those that nobody needs any more."""
-    path = trainer.save(folder)
-    write_hint(folder, "last", path, trainer.progress.step)
-    best = _point_best(trainer, folder)
-    prune(folder, [best] if best else [])
-
-
-def _point_best(trainer: Trainer, folder: Path) -> Path | None:
-    """Notes which checkpoint is the best, if that is not noted yet: a kill can come between a save and its note."""
-    best = trainer.progress.best
-    path = checkpoint_of_step(folder, best.step) if best else None
-    if best and path and path != read_hint(folder, "best"):
-        write_hint(folder, "best", path, best.step)
-    return path

@@ -9,7 +9,6 @@ from typing import Any
 
 from torch import Tensor
 
-from dlcli.runtime.durable_files import disk_errors
 from dlcli.training.progress import Observer, Progress
 
 
@@ -37,10 +36,14 @@ class Observers:
 
 
 class TextLog:
-    """Writes train.log: one line an event, with the time."""
+    """Writes train.log: one line an event, with the time.
+
+    A line that the disk does not take is written with the next one: it is no reason to end a training.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._waiting = ""
 
     def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int) -> None:
         if progress.step:
@@ -55,8 +58,13 @@ class TextLog:
         self.notice(epoch_line(record, is_best=is_best))
 
     def notice(self, text: str) -> None:
-        with disk_errors(self._path), self._path.open("a", encoding="utf-8") as file:
-            file.write(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {text}\n")
+        self._waiting += f"{datetime.now().astimezone().isoformat(timespec='seconds')} {text}\n"
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(self._waiting)
+        except OSError:
+            return
+        self._waiting = ""
 
 
 def epoch_line(record: dict[str, Any], *, is_best: bool) -> str:

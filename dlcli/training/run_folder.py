@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import errno
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from dlcli.errors import CheckpointError, UsageError
-from dlcli.runtime.durable_files import disk_errors, write_durably
+from dlcli.runtime.durable_files import disk_errors, remove_leftovers, sync_folder, write_durably
+from dlcli.training.checkpoint_folder import HINTS
+from dlcli.training.manifest import MANIFEST, MOST_JSON, entry_of, manifest_of, read_plain
+from dlcli.training.metrics_log import MetricsLog
 
 LATEST: Final = "latest"
+_SEALED: Final = ("config.yaml", "config.resolved.yaml", "run.json", "metrics.jsonl", "metrics.csv", "train.log")
+"""What `RunFolder.seal` notes: all but the checkpoints, which have manifests of their own."""
+
 _SAFE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
@@ -40,8 +45,8 @@ class RunFolder:
         return self.path / "train.log"
 
     @property
-    def _metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
+    def metrics(self) -> MetricsLog:
+        return MetricsLog(self.path)
 
     def write_configs(self, given: str, resolved: str) -> None:
         """Keeps the config as it was given and as it was understood."""
@@ -63,49 +68,29 @@ class RunFolder:
             CheckpointError: it is not there or is no JSON object.
         """
         try:
-            record = json.loads((self.path / "run.json").read_bytes())
-        except (OSError, ValueError, RecursionError) as error:
+            record = json.loads(read_plain(self.path / "run.json", most=MOST_JSON))
+        except (ValueError, RecursionError) as error:
             raise CheckpointError(f"{self.path / 'run.json'} can't be read: {error}") from error
         if not isinstance(record, dict):
             raise CheckpointError(f"{self.path / 'run.json'} does not hold the record of a run")
         return record
 
-    def append_metrics(self, event: dict[str, Any]) -> None:
-        """Adds a line to metrics.jsonl and writes metrics.csv anew, one row an epoch."""
-        with disk_errors(self._metrics), self._metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self._write_csv(self.read_metrics())
+    def seal(self) -> None:
+        """Notes size and SHA-256 of the files that no longer change, now that the training has ended."""
+        there = [name for name in _SEALED if (self.path / name).is_file()]
+        entries = {name: entry_of((self.path / name).read_bytes()) for name in there}
+        write_durably(self.path / MANIFEST, manifest_of(entries))
 
-    def read_metrics(self) -> list[dict[str, Any]]:
-        """The events of metrics.jsonl; a last line cut off by a crash does not count."""
-        if not self._metrics.exists():
-            return []
-        events = []
-        for line in self._metrics.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                events.append(json.loads(line))
-            except ValueError:
-                break
-        return events
+    def unseal(self) -> None:
+        """Takes that note back: the training goes on. Also removes what killed processes left half written."""
+        with disk_errors(self.path / MANIFEST):
+            (self.path / MANIFEST).unlink(missing_ok=True)
+            remove_leftovers(self.path, (*_SEALED, MANIFEST))
+            remove_leftovers(self.checkpoints, HINTS)
 
-    def forget_after(self, epoch: int) -> None:
-        """Drops what was logged after the last epoch that a run goes on from: it will be logged again."""
-        if not self._metrics.exists():
-            return
-        events = [event for event in self.read_metrics() if event["epoch"] <= epoch]
-        write_durably(self._metrics, "".join(json.dumps(event) + "\n" for event in events).encode())
-        self._write_csv(events)
-
-    def _write_csv(self, events: list[dict[str, Any]]) -> None:
-        epochs = [{key: value for key, value in event.items() if key != "event"} for event in events if event["event"] == "epoch"]
-        table = io.StringIO()
-        if epochs:
-            writer = csv.DictWriter(table, fieldnames=list(epochs[0]), restval="", extrasaction="ignore", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(epochs)
-        write_durably(self.path / "metrics.csv", table.getvalue().encode())
+    @property
+    def is_sealed(self) -> bool:
+        return (self.path / MANIFEST).is_file()
 
 
 def check_name(name: str) -> None:
@@ -115,13 +100,14 @@ def check_name(name: str) -> None:
         raise UsageError(f"a run can't be called `{name}`", help=help)
 
 
-def create_run_folder(runs: Path, stem: str, name: str | None) -> RunFolder:
-    """Makes the folder of a new run.
+def create_run_folder(runs: Path, stem: str, name: str | None, fill: Callable[[RunFolder], None]) -> RunFolder:
+    """Makes the folder of a new run: there with all that it begins with, or not at all.
 
     Args:
         runs: the folder of all runs; made if it is not there.
         stem: of the config's name, for a run without a name of its own.
         name: the run's own name.
+        fill: writes what the folder begins with, into a temporary one.
 
     Raises:
         UsageError: the name can't be one, or a run of that name is there already.
@@ -136,18 +122,33 @@ def create_run_folder(runs: Path, stem: str, name: str | None) -> RunFolder:
             runs.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise UsageError(f"{runs} is not a folder", help="name another with --runs-dir") from None
-        for again in range(1, 1000):
-            path = runs / (base if again == 1 else f"{base}-{again}")
-            try:
-                path.mkdir()
-            except FileExistsError:
-                if name is not None:
-                    help = f"choose another --name, or go on with it: --resume {path}"
-                    raise UsageError(f"there is a run {path} already", help=help) from None
-                continue
-            (path / "checkpoints").mkdir()
-            return RunFolder(path)
-    raise UsageError(f"there are too many runs called {base} in {runs}")
+        temporary = runs / f".{base}.{os.getpid()}.tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            (temporary / "checkpoints").mkdir(parents=True)
+            fill(RunFolder(temporary))
+            sync_folder(temporary)
+            return RunFolder(_renamed(temporary, base, may_count=name is None))
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _renamed(temporary: Path, base: str, *, may_count: bool) -> Path:
+    """Gives a new run's folder its name, with a number behind it where that is taken."""
+    for again in range(1, 1000):
+        path = temporary.with_name(base if again == 1 else f"{base}-{again}")
+        try:
+            temporary.rename(path)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+            if not may_count:
+                help = f"choose another --name, or go on with it: --resume {path}"
+                raise UsageError(f"there is a run {path} already", help=help) from None
+            continue
+        sync_folder(path.parent)
+        return path
+    raise UsageError(f"there are too many runs called {base} in {temporary.parent}")
 
 
 def point_latest_at(folder: RunFolder) -> None:
@@ -159,11 +160,6 @@ def point_latest_at(folder: RunFolder) -> None:
         temporary.replace(link)
     except OSError:
         temporary.unlink(missing_ok=True)
-
-
-def discard_run_folder(folder: RunFolder) -> None:
-    """Removes a run that never took a step."""
-    shutil.rmtree(folder.path, ignore_errors=True)
 
 
 def find_run(run: str | Path | None, runs: Path, *, config: str | None = None) -> RunFolder:
@@ -195,8 +191,8 @@ def find_run(run: str | Path | None, runs: Path, *, config: str | None = None) -
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder is that of a run; links don't count."""
-    return path.is_dir() and path.name != LATEST and (path / "run.json").is_file()
+    """Whether a folder is that of a run; links and folders that are not complete don't count."""
+    return path.is_dir() and path.name != LATEST and not path.name.startswith(".") and (path / "run.json").is_file()
 
 
 def _config_of(path: Path) -> Path | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Final
 
 import torch
@@ -18,13 +18,15 @@ from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import CheckpointError, DivergedError
 from dlcli.models.carried_state import carry_state, reset_state, restore_state, state_of
 from dlcli.runtime.seed import random_state, restore_random_state
+from dlcli.runtime.signals import StopRequest
 from dlcli.training.averaging import WeightAverage
-from dlcli.training.checkpoint import Checkpoint, save_checkpoint
+from dlcli.training.checkpoint import Checkpoint
 from dlcli.training.evaluation import evaluate, evaluation_batches
 from dlcli.training.objectives import build_objective
 from dlcli.training.optimisers import build_optimisers
 from dlcli.training.progress import Progress
 from dlcli.training.schedules import Schedule
+from dlcli.training.snapshot import Snapshot, TensorCopies
 
 _CHECK_EVERY: Final = 32
 """Steps after which losses are looked at: looking waits for the device."""
@@ -81,6 +83,8 @@ class Trainer:
         self._loss_sum = torch.zeros((), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
         self._norm_sum = torch.zeros_like(self._loss_sum)
         self._unchecked: list[Tensor] = []
+        self._before_cut: Progress | None = None
+        self._copies = TensorCopies()
 
     @property
     def judged_network(self) -> nn.Module:
@@ -189,32 +193,46 @@ class Trainer:
         clip = self.spec.clip_gradients
         return float(self._norm_sum) / self.progress.step_in_epoch if clip is not None and clip.max_norm is not None else None
 
-    def evaluate(self, split: str) -> dict[str, float]:
-        """Loss and metrics of the judged network on a split that is there."""
+    def evaluate(self, split: str, stop: StopRequest | None = None) -> dict[str, float]:
+        """Loss and metrics of the judged network on a split that is there.
+
+        Raises:
+            StoppedError: somebody asked to stop meanwhile.
+        """
         batches = evaluation_batches(self.dataset, split, self._preprocessing, self.spec)
-        return evaluate(self.judged_network, batches, self.objective)
+        return evaluate(self.judged_network, batches, self.objective, stop)
 
     def end_epoch(self, value: float, loss: float) -> bool:
-        """Closes the epoch under way, and the training if that was the last; see `Progress.end_epoch`."""
+        """Closes the epoch under way, and the training if that was the last; see `Progress.end_epoch`.
+
+        How things stood before is kept where a limit cut the epoch short: a higher limit lets it go on from there.
+        """
         larger = self.dataset.valid is not None and self.spec.larger_is_better
         stopping = self.spec.early_stopping
         cut_short = self.progress.step_in_epoch < self.steps_per_epoch
+        self._note_sums()
+        self._before_cut = copy.deepcopy(self.progress) if cut_short else None
         min_delta = stopping.min_delta if stopping else 0.0
         is_best = self.progress.end_epoch(value, loss, larger_is_better=larger, min_delta=min_delta)
         self._loss_sum.zero_()
         self._norm_sum.zero_()
         self._schedule.after_epoch(value, self.progress.plateau, larger_is_better=larger)
-        self.progress.finished = self.why_over(cut_short=cut_short)
+        self.progress.finished = self.why_over()
         return is_best
 
-    def why_over(self, *, cut_short: bool = False) -> str | None:
-        """Which limit the training has reached, between two epochs; None while it goes on.
+    def reopen(self) -> None:
+        """Lets a training that is over go on, if the limits that it now has allow that."""
+        if self.progress.finished is None:
+            return
+        self.progress.finished = self.why_over()
+        if self.progress.finished is None and self._before_cut is not None:
+            self.progress, self._before_cut = self._before_cut, None
+            self._take_sums()
 
-        Args:
-            cut_short: whether the epoch that has just ended lacks steps: then it was another limit than the epochs.
-        """
+    def why_over(self) -> str | None:
+        """Which limit the training has reached, between two epochs; None while it goes on."""
         spec, progress = self.spec, self.progress
-        if progress.epoch >= spec.epochs and not cut_short:
+        if progress.epoch >= spec.epochs and self._before_cut is None:
             return "epochs"
         if spec.max_steps is not None and progress.step >= spec.max_steps:
             return "max_steps"
@@ -224,15 +242,14 @@ class Trainer:
             return "early_stopping"
         return None
 
-    def save(self, folder: Path) -> Path:
-        """Writes a checkpoint of everything.
+    def snapshot(self) -> Snapshot:
+        """A copy of everything, to write a checkpoint from; it holds until the next one is taken.
 
         Raises:
-            DivergedError: a loss or a weight is NaN or infinite; nothing is written.
-            ResourceError: the disk does not take it.
+            DivergedError: a loss or a weight is NaN or infinite.
         """
         self.check()
-        self.progress.loss_sum, self.progress.norm_sum = float(self._loss_sum), float(self._norm_sum)
+        self._note_sums()
         tensors = {
             "model": self.network.state_dict(),
             "optimizer": self._optimisers.state(),
@@ -240,9 +257,13 @@ class Trainer:
         }
         if self._average is not None:
             tensors["ema"] = self._average.network.state_dict()
-        if self.spec.stateful and self.progress.step_in_epoch:
+        if self.spec.stateful and (self.progress.step_in_epoch or self._before_cut):
             tensors["carried"] = state_of(self.network)
-        return save_checkpoint(folder, self.progress.step, tensors, {"progress": self.progress.as_json()})
+        state = {"progress": self.progress.as_json()}
+        if self._before_cut is not None:
+            state["before_cut"] = self._before_cut.as_json()
+        bests = [progress.best for progress in (self.progress, self._before_cut) if progress and progress.best]
+        return Snapshot(self.progress.step, self._copies.of(tensors), state, tuple(best.step for best in bests))
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes back to where a checkpoint was written.
@@ -255,15 +276,24 @@ class Trainer:
             load_weights(self._average.network, checkpoint, checkpoint.weights)
         try:
             self.progress = Progress.from_json(checkpoint.state["progress"])
+            before_cut = checkpoint.state.get("before_cut")
+            self._before_cut = Progress.from_json(before_cut) if before_cut is not None else None
             optimizer, random = checkpoint.tensors["optimizer"], checkpoint.tensors["random"]
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"{checkpoint.path} does not say how far the training had come: {error}") from error
         self._optimisers.load_state(optimizer)
-        self._loss_sum.fill_(self.progress.loss_sum)
-        self._norm_sum.fill_(self.progress.norm_sum)
+        self._take_sums()
         if self.spec.stateful:
             restore_state(self.network, checkpoint.tensors.get("carried", {}))
         restore_random_state(random, self.device)
+
+    def _note_sums(self) -> None:
+        """Puts the running sums, which are on the device, into the progress."""
+        self.progress.loss_sum, self.progress.norm_sum = float(self._loss_sum), float(self._norm_sum)
+
+    def _take_sums(self) -> None:
+        self._loss_sum.fill_(self.progress.loss_sum)
+        self._norm_sum.fill_(self.progress.norm_sum)
 
     def load_judged(self, checkpoint: Checkpoint) -> None:
         """Puts the weights of a checkpoint into the judged network.

@@ -7,10 +7,10 @@ import threading
 
 import pytest
 
-from dlcli.runtime.signals import SIGNALS, StopRequest, watching_signals
+from dlcli.runtime.signals import SIGNALS, StoppedError, StopRequest, watching_signals
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_becomes_a_request(number: signal.Signals, code: int) -> None:
     """The first signal interrupts nothing: it sets a flag and the exit code of a process ended by it."""
     with watching_signals() as stop:
@@ -55,7 +55,7 @@ def test_the_handlers_from_before_come_back(how: str) -> None:
         else:
             with pytest.raises(ValueError, match="a bug"), watching_signals():
                 raise ValueError("a bug")
-        assert [signal.getsignal(number) for number in SIGNALS] == [mine, mine]
+        assert [signal.getsignal(number) for number in SIGNALS] == [mine] * len(SIGNALS)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -72,7 +72,7 @@ def test_a_handler_that_python_did_not_set_does_not_break_the_end(monkeypatch: p
     monkeypatch.setattr(signal, "signal", install)
     with watching_signals():
         pass
-    assert installed[2:] == [(number, signal.SIG_DFL) for number in SIGNALS]
+    assert installed[len(SIGNALS) :] == [(number, signal.SIG_DFL) for number in SIGNALS]
 
 
 def test_outside_the_main_thread_nothing_is_touched() -> None:
@@ -90,6 +90,31 @@ def test_outside_the_main_thread_nothing_is_touched() -> None:
     assert seen == [(False, True)]
 
 
-def test_a_request_can_be_made_without_a_signal() -> None:
-    """A fresh request asks for nothing."""
-    assert not StopRequest().requested
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    """`nohup dlcli train` goes on when its terminal is closed."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with watching_signals() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.requested
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_the_first_signal_decides_on_the_exit_code() -> None:
+    """A terminal that closes while SIGTERM is heeded changes nothing of the answer."""
+    with watching_signals() as stop:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGHUP)
+        assert stop.exit_code == 143
+
+
+def test_what_is_under_way_can_ask_whether_to_stop() -> None:
+    """A fresh request lets it go on; once somebody asked for the end, it is told by an error."""
+    stop = StopRequest()
+    assert not stop.requested
+    stop.check()
+    stop.signal = signal.SIGTERM
+    with pytest.raises(StoppedError):
+        stop.check()

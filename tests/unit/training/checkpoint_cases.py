@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from dlcli.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from dlcli.training.checkpoint_folder import free_name
+from dlcli.training.snapshot import TensorCopies
 
 TensorFiles = dict[str, dict[str, Tensor]]
 
@@ -24,7 +27,14 @@ def contents(step: int) -> TensorFiles:
 
 def write(folder: Path, step: int) -> Path:
     """Writes the checkpoint of a step."""
-    return save_checkpoint(folder, step, contents(step), {"progress": {"step": step}})
+    return saved(folder, step, contents(step), {"progress": {"step": step}})
+
+
+def saved(folder: Path, step: int, tensors: TensorFiles, state: dict[str, Any]) -> Path:
+    """Writes a checkpoint with these contents as a training does, from copies, and gives its folder."""
+    target = free_name(folder, step)
+    save_checkpoint(target, TensorCopies().of(tensors), state)
+    return target
 
 
 def assert_is_of_step(checkpoint: Checkpoint, step: int) -> None:

@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlcli.errors import CheckpointError
-from dlcli.training.checkpoint import load_checkpoint, load_newest, save_checkpoint
-from tests.unit.training.checkpoint_cases import assert_is_of_step, contents, write
+from dlcli.training.checkpoint import load_checkpoint
+from dlcli.training.checkpoint_folder import load_newest
+from tests.unit.training.checkpoint_cases import assert_is_of_step, contents, saved, write
 
 FILES = ["MANIFEST.json", "state.json", "model.safetensors", "optimizer.safetensors", "random.safetensors"]
 
@@ -150,7 +151,7 @@ def test_no_file_outside_is_read(name: str, tmp_path: Path) -> None:
     (tmp_path / "secret.safetensors").write_bytes(secret)
     entry = {"bytes": len(secret), "sha256": hashlib.sha256(secret).hexdigest()}
     with_manifest(path, lambda manifest: manifest["files"].update({name: entry}))
-    with pytest.raises(CheckpointError, match="names files that a checkpoint does not have"):
+    with pytest.raises(CheckpointError, match="names files that can't be here"):
         load_checkpoint(path)
 
 
@@ -177,7 +178,7 @@ def test_weights_that_are_no_safetensors_are_refused(content: bytes, tmp_path: P
 def test_a_state_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
     """A checkpoint says how far the training had come."""
     state: Any = [1, 2]
-    path = save_checkpoint(tmp_path, 1, contents(1), state)
+    path = saved(tmp_path, 1, contents(1), state)
     with pytest.raises(CheckpointError):
         load_checkpoint(path)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dlcli.training.checkpoint import checkpoint_of_step, list_checkpoints, prune, read_hint, write_hint
+from dlcli.training.checkpoint_folder import checkpoint_of_step, list_checkpoints, prune, read_hint, write_hint
 from tests.unit.training.checkpoint_cases import steps_that_load, write
 
 

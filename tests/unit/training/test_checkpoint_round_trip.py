@@ -12,8 +12,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from dlcli.training.checkpoint import load_checkpoint, save_checkpoint
-from tests.unit.training.checkpoint_cases import assert_is_of_step, assert_same_bits, contents, write
+from dlcli.training.checkpoint import load_checkpoint
+from tests.unit.training.checkpoint_cases import assert_is_of_step, assert_same_bits, contents, saved, write
 
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 WHOLE = [torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64]
@@ -21,7 +21,7 @@ WHOLE = [torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.in
 
 def reread(folder: Path, model: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights after a trip through a checkpoint."""
-    return load_checkpoint(save_checkpoint(folder, 1, {"model": model}, {})).tensors["model"]
+    return load_checkpoint(saved(folder, 1, {"model": model}, {})).tensors["model"]
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
@@ -93,7 +93,7 @@ def test_recurrent_and_normalising_layers_come_back(tmp_path: Path) -> None:
 
 def test_a_file_may_hold_nothing(tmp_path: Path) -> None:
     """SGD without momentum remembers nothing, and that is kept as nothing."""
-    path = save_checkpoint(tmp_path, 1, {"model": contents(1)["model"], "optimizer": {}}, {})
+    path = saved(tmp_path, 1, {"model": contents(1)["model"], "optimizer": {}}, {})
     assert load_checkpoint(path).tensors["optimizer"] == {}
 
 
@@ -108,14 +108,14 @@ def test_all_parts_come_back(tmp_path: Path) -> None:
 def test_plain_values_come_back(tmp_path: Path) -> None:
     """Numbers to the last digit, texts in any script, nested lists and mappings."""
     state = {"progress": {"loss": 0.1 + 0.2, "big": 2**60, "none": None, "name": "é中"}, "list": [1, [True, "x"]]}
-    assert load_checkpoint(save_checkpoint(tmp_path, 1, contents(1), state)).state == state
+    assert load_checkpoint(saved(tmp_path, 1, contents(1), state)).state == state
 
 
 def test_what_is_used_is_the_average_where_there_is_one(tmp_path: Path) -> None:
     """`weights` is the moving average, or else the network's own."""
     plain = load_checkpoint(write(tmp_path, 1))
     assert plain.weights is plain.tensors["model"]
-    averaged = load_checkpoint(save_checkpoint(tmp_path, 2, {**contents(2), "ema": contents(3)["model"]}, {}))
+    averaged = load_checkpoint(saved(tmp_path, 2, {**contents(2), "ema": contents(3)["model"]}, {}))
     assert_same_bits(averaged.weights, contents(3)["model"])
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from dlcli.errors import ResourceError
-from dlcli.training.checkpoint import list_checkpoints, load_newest, prune, save_checkpoint, write_hint
+from dlcli.training.checkpoint_folder import list_checkpoints, load_newest, prune, write_hint
 from tests.unit.runtime.file_operations import FileOperations, Snapshots
-from tests.unit.training.checkpoint_cases import contents, steps_that_load, write
+from tests.unit.training.checkpoint_cases import contents, saved, steps_that_load, write
 
 OPERATIONS_OF_A_SAVE = 1 + 5 * 3 + 3
 """A folder; five files each opened, written and synced; sync, rename, sync."""
@@ -109,5 +109,5 @@ def test_a_hint_that_cannot_be_written_leaves_the_old_one(fail_at: int, tmp_path
 def test_what_cannot_be_json_leaves_nothing(tmp_path: Path) -> None:
     """A state that is not plain is a bug, found before anything is written."""
     with pytest.raises(TypeError):
-        save_checkpoint(tmp_path / "checkpoints", 1, contents(1), {"progress": object()})
+        saved(tmp_path / "checkpoints", 1, contents(1), {"progress": object()})
     assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlcli.training.checkpoint import list_checkpoints, load_newest
+from dlcli.training.checkpoint_folder import list_checkpoints, load_newest
 from dlcli.training.run_folder import RunFolder
 from tests.unit.runtime.file_operations import Snapshots
 from tests.unit.training.test_resume import MAKERS, assert_equal_to_undisturbed, start
@@ -55,4 +55,4 @@ def test_a_line_cut_off_by_a_crash_is_replaced(tail: bytes, tmp_path: Path) -> N
         file.write(tail)
     resumed(MAKERS[name][0], tmp_path)
     assert_equal_to_undisturbed(name, tmp_path)
-    assert len((tmp_path / "metrics.jsonl").read_bytes().splitlines()) == len(RunFolder(tmp_path).read_metrics()) == 3
+    assert len((tmp_path / "metrics.jsonl").read_bytes().splitlines()) == len(RunFolder(tmp_path).metrics.read()) == 3

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -15,8 +15,10 @@ from dlcli.config.optimizers import Sgd
 from dlcli.config.schedules import Exponential, Plateau
 from dlcli.config.training import EarlyStoppingSpec, EmaSpec
 from dlcli.data.batches import Batch
+from dlcli.runtime.signals import StopRequest
 from dlcli.training import loop
-from dlcli.training.checkpoint import list_checkpoints, load_checkpoint, read_hint
+from dlcli.training.checkpoint import load_checkpoint
+from dlcli.training.checkpoint_folder import list_checkpoints, read_hint
 from dlcli.training.run_folder import RunFolder
 from dlcli.training.trainer import Trainer
 from tests.unit.training.checkpoint_cases import assert_same_bits
@@ -26,7 +28,7 @@ from tests.unit.training.trainings import Watcher, fitted, make_trainer, run_fol
 def with_values(trainer: Trainer, values: Iterable[float], metric: str = "accuracy") -> Trainer:
     """A trainer that finds these values of a metric, one an epoch, whatever its network does."""
     left = iter(values)
-    trainer.evaluate = lambda _: {"loss": 1.0, metric: next(left)}  # type: ignore[method-assign] # scripted
+    trainer.evaluate = lambda *_: {"loss": 1.0, metric: next(left)}  # type: ignore[method-assign] # scripted
     return trainer
 
 
@@ -48,7 +50,7 @@ def test_a_whole_training(tmp_path: Path) -> None:
     assert (trainer.progress.epoch, trainer.progress.step, trainer.progress.finished) == (3, 12, "epochs")
     assert watcher.starts == [{"step": 0, "epochs": 3, "steps_per_epoch": 4}]
     assert len(watcher.losses) == 12
-    assert RunFolder(tmp_path).read_metrics() == watcher.records
+    assert RunFolder(tmp_path).metrics.read() == watcher.records
     assert [(record["event"], record["epoch"], record["step"]) for record in watcher.records] == [
         ("epoch", 1, 4),
         ("epoch", 2, 8),
@@ -175,9 +177,9 @@ class _Clock:
             self.seconds += 1.0
             return step(group)
 
-        def slow_evaluation(split: str) -> dict[str, float]:
+        def slow_evaluation(split: str, stop: StopRequest) -> dict[str, float]:
             self.seconds += evaluation
-            return evaluate(split)
+            return evaluate(split, stop)
 
         trainer.step = slow_step  # type: ignore[method-assign] # takes time
         trainer.evaluate = slow_evaluation  # type: ignore[method-assign] # takes time
@@ -202,10 +204,10 @@ def test_max_time_ends_an_epoch_in_its_middle(
 
 
 def test_max_time_includes_evaluations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limit that passes while an epoch is evaluated ends the run with the first step of the next one."""
+    """A limit that passes while an epoch is evaluated ends the run with that epoch."""
     trainer = _Clock(monkeypatch).times(make_trainer(train_spec(max_time=50.0)))
     fitted(trainer, tmp_path)
-    assert (trainer.progress.finished, trainer.progress.step) == ("max_time", 5)
+    assert (trainer.progress.finished, trainer.progress.step) == ("max_time", 4)
 
 
 @pytest.mark.parametrize("stop_after", [1, 3, 5])
@@ -230,7 +232,7 @@ def test_times_of_epochs_leave_evaluation_out(stop_after: int | None, tmp_path: 
         clock.seconds = 5.0
         trainer = resumed_trainer(tmp_path, clock.times(make_trainer(train_spec(epochs=2))))
         fitted(trainer, tmp_path)
-    records = RunFolder(tmp_path).read_metrics()
+    records = RunFolder(tmp_path).metrics.read()
     assert [record["train_seconds"] for record in records] == [4.0, 4.0]
     assert [record["samples_per_second"] for record in records] == [6.5, 6.5]
     assert trainer.progress.train_seconds == 8.0
@@ -245,26 +247,31 @@ def test_a_stop_request_saves_and_leaves(stop_after: int, tmp_path: Path) -> Non
     assert len(watcher.losses) == stop_after
     assert trainer.progress.finished is None
     assert hinted(tmp_path, "last") == stop_after
-    assert [record["epoch"] for record in RunFolder(tmp_path).read_metrics()] == ([1] if stop_after > 4 else [])
+    assert [record["epoch"] for record in RunFolder(tmp_path).metrics.read()] == ([1] if stop_after > 4 else [])
     checkpoint = load_checkpoint(list_checkpoints(tmp_path / "checkpoints")[-1])
     assert_same_bits(checkpoint.tensors["model"], dict(trainer.network.state_dict()))
     assert checkpoint.state["progress"]["step"] == stop_after
 
 
-def test_a_stop_request_during_the_evaluation_closes_the_epoch(tmp_path: Path) -> None:
-    """The epoch is logged and kept, and the next one does not begin."""
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_stop_request_during_the_evaluation_does_not_wait_for_it(when: str, tmp_path: Path) -> None:
+    """What is not judged is judged by the run that goes on; once all is judged, the epoch is closed. The next does not begin."""
     trainer, watcher = make_trainer(train_spec()), Watcher()
     evaluate = trainer.evaluate
 
-    def interrupted(split: str) -> dict[str, float]:
-        watcher.stop.signal = 2  # type: ignore[assignment] # as good as SIGINT
-        return evaluate(split)
+    def interrupted(split: str, stop: StopRequest) -> dict[str, float]:
+        if when == "before":
+            stop.signal = signal.SIGINT
+        figures = evaluate(split, stop)
+        stop.signal = signal.SIGINT
+        return figures
 
     trainer.evaluate = interrupted  # type: ignore[method-assign] # a signal at that moment
     loop.fit(trainer, run_folder(tmp_path), watcher, watcher.stop)
     assert len(watcher.losses) == 4
-    assert [record["epoch"] for record in watcher.records] == [1]
+    assert [record["epoch"] for record in watcher.records] == ([] if when == "before" else [1])
     assert trainer.progress.finished is None
+    assert (trainer.progress.epoch, trainer.progress.step_in_epoch) == ((0, 4) if when == "before" else (1, 0))
     assert hinted(tmp_path, "last") == 4
 
 
@@ -321,25 +328,10 @@ def test_lines_that_a_kill_left_behind_are_dropped(tmp_path: Path) -> None:
     """Killed between a line of the log and its checkpoint, then resumed: each epoch has one line."""
     fitted(make_trainer(train_spec()), tmp_path, stop_after=[4])
     folder = RunFolder(tmp_path)
-    folder.append_metrics({"event": "epoch", "epoch": 1, "step": 4, "train/loss": 9.9})
+    folder.metrics.append([{"event": "epoch", "epoch": 1, "step": 4, "train/loss": 9.9}])
     trainer = make_trainer(train_spec())
     trainer.restore(load_checkpoint(list_checkpoints(tmp_path / "checkpoints")[-1]))
     fitted(trainer, tmp_path)
-    events = folder.read_metrics()
+    events = folder.metrics.read()
     assert [event["epoch"] for event in events] == [1, 2, 3]
     assert events[0]["train/loss"] != 9.9
-
-
-def test_observers_hear_of_an_epoch_when_it_is_safe(tmp_path: Path) -> None:
-    """Its line and its checkpoint are on the disk before anybody is told."""
-    folder, watcher = run_folder(tmp_path), Watcher()
-    on_disk: list[tuple[object, int | None]] = []
-    ended = watcher.epoch_ended
-
-    def look(record: dict[str, Any], *, is_best: bool) -> None:
-        on_disk.append((folder.read_metrics()[-1], hinted(tmp_path, "last")))
-        ended(record, is_best=is_best)
-
-    watcher.epoch_ended = look  # type: ignore[method-assign] # looks at the folder at that moment
-    loop.fit(make_trainer(train_spec()), folder, watcher, watcher.stop)
-    assert on_disk == [(record, record["step"]) for record in watcher.records]

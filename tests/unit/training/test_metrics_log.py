@@ -23,8 +23,14 @@ def event(epoch: int, **values: float) -> dict[str, Any]:
 def logged(folder: RunFolder, *epochs: int) -> RunFolder:
     """The folder with a line for each of these epochs."""
     for epoch in epochs:
-        folder.append_metrics(event(epoch))
+        log(folder, event(epoch))
     return folder
+
+
+def log(folder: RunFolder, entry: dict[str, Any]) -> None:
+    """Adds a line, and makes the table anew."""
+    folder.metrics.append([entry])
+    folder.metrics.write_table()
 
 
 def rows(folder: RunFolder) -> list[dict[str, str]]:
@@ -38,14 +44,14 @@ def test_events_read_back_in_order(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     events = [event(1, **{"valid/loss": 0.1 + 0.2}), event(2, **{"valid/loss": 1e-300})]
     for entry in events:
-        folder.append_metrics(entry)
-    assert folder.read_metrics() == events
+        folder.metrics.append([entry])
+    assert folder.metrics.read() == events
     assert [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == events
 
 
 def test_a_run_without_a_log_has_no_events(tmp_path: Path) -> None:
     """Nothing is made by reading."""
-    assert RunFolder(tmp_path).read_metrics() == []
+    assert RunFolder(tmp_path).metrics.read() == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -64,17 +70,17 @@ def test_the_table_has_a_row_for_each_epoch(tmp_path: Path) -> None:
 def test_other_events_are_in_the_log_alone(tmp_path: Path) -> None:
     """The table is of epochs."""
     folder = logged(RunFolder(tmp_path), 1)
-    folder.append_metrics({"event": "note", "epoch": 1, "step": 10, "text": "x"})
-    assert len(folder.read_metrics()) == 2
+    log(folder, {"event": "note", "epoch": 1, "step": 10, "text": "x"})
+    assert len(folder.metrics.read()) == 2
     assert len(rows(folder)) == 1
 
 
 def test_columns_that_come_later_or_are_missing_do_not_break_the_table(tmp_path: Path) -> None:
     """The first epoch decides on the columns: what a row lacks stays empty."""
     folder = RunFolder(tmp_path)
-    folder.append_metrics(event(1, **{"valid/loss": 0.5}))
-    folder.append_metrics(event(2))
-    folder.append_metrics(event(3, **{"valid/loss": 0.25, "new": 1.0}))
+    log(folder, event(1, **{"valid/loss": 0.5}))
+    log(folder, event(2))
+    log(folder, event(3, **{"valid/loss": 0.25, "new": 1.0}))
     assert [row["valid/loss"] for row in rows(folder)] == ["0.5", "", "0.25"]
 
 
@@ -84,15 +90,15 @@ def test_a_last_line_that_is_cut_off_does_not_count(tail: str, tmp_path: Path) -
     folder = logged(RunFolder(tmp_path), 1, 2)
     with (tmp_path / "metrics.jsonl").open("ab") as file:
         file.write(tail.encode(errors="surrogateescape"))
-    assert [entry["epoch"] for entry in folder.read_metrics()] == [1, 2]
+    assert [entry["epoch"] for entry in folder.metrics.read()] == [1, 2]
 
 
 @pytest.mark.parametrize(("after", "left"), [(0, []), (1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (9, [1, 2, 3])])
 def test_what_will_be_logged_again_is_dropped(after: int, left: list[int], tmp_path: Path) -> None:
     """Epochs after the one that a run goes on from leave both files."""
     folder = logged(RunFolder(tmp_path), 1, 2, 3)
-    folder.forget_after(after)
-    assert [entry["epoch"] for entry in folder.read_metrics()] == left
+    folder.metrics.forget_after(after)
+    assert [entry["epoch"] for entry in folder.metrics.read()] == left
     assert [int(row["epoch"]) for row in rows(folder)] == left
 
 
@@ -101,14 +107,14 @@ def test_a_log_can_go_on_after_a_cut_off_line(tmp_path: Path) -> None:
     folder = logged(RunFolder(tmp_path), 1)
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"event": "ep')
-    folder.forget_after(1)
+    folder.metrics.forget_after(1)
     logged(folder, 2)
-    assert [entry["epoch"] for entry in folder.read_metrics()] == [1, 2]
+    assert [entry["epoch"] for entry in folder.metrics.read()] == [1, 2]
 
 
 def test_forgetting_makes_no_files(tmp_path: Path) -> None:
     """A new run has no log before its first epoch."""
-    RunFolder(tmp_path).forget_after(0)
+    RunFolder(tmp_path).metrics.forget_after(0)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -121,15 +127,15 @@ def test_a_log_that_cannot_be_written_is_told(error: int, tmp_path: Path) -> Non
         logged(folder, 1)
         operations = FileOperations(fail_at, error)
         with operations.watching(), pytest.raises(ResourceError, match=r"metrics\.(jsonl|csv)"):
-            folder.append_metrics(event(2))
-        assert folder.read_metrics()[0] == event(1)
+            log(folder, event(2))
+        assert folder.metrics.read()[0] == event(1)
         assert [int(row["epoch"]) for row in rows(folder)] in ([1], [1, 2])
 
 
 def test_a_line_is_on_the_disk_when_the_call_returns(tmp_path: Path) -> None:
-    """Written and synced; then the table by way of a temporary file."""
+    """Written and synced, and the folder where the file is new; then the table by way of a temporary file."""
     operations = FileOperations()
     with operations.watching():
         logged(RunFolder(tmp_path), 1)
-    assert operations.names()[:3] == ["open metrics.jsonl", "write metrics.jsonl", "fsync metrics.jsonl"]
-    assert [name.partition(" ")[0] for name in operations.names()[3:]] == ["open", "write", "fsync", "rename", "fsync"]
+    assert operations.names()[:4] == [*(f"{what} metrics.jsonl" for what in ("open", "write", "fsync")), f"fsync {tmp_path.name}"]
+    assert [name.partition(" ")[0] for name in operations.names()[4:]] == ["open", "write", "fsync", "rename", "fsync"]

@@ -18,7 +18,9 @@ from dlcli.config.optimizers import AdamW, NAdam, Sgd
 from dlcli.config.schedules import Cosine, OneCycle, Plateau
 from dlcli.config.training import ClipSpec, EarlyStoppingSpec, EmaSpec
 from dlcli.errors import CheckpointError
-from dlcli.training.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, load_newest, read_hint
+from dlcli.runtime.signals import StopRequest
+from dlcli.training.checkpoint import Checkpoint, load_checkpoint
+from dlcli.training.checkpoint_folder import list_checkpoints, load_newest, read_hint
 from dlcli.training.loop import fit
 from dlcli.training.run_folder import RunFolder
 from dlcli.training.trainer import Trainer
@@ -109,7 +111,7 @@ def outcome(path: Path) -> tuple[Checkpoint, list[dict[str, Any]]]:
     """What a run leaves: its last checkpoint and its log."""
     checkpoint = load_newest(path / "checkpoints", pytest.fail)
     assert checkpoint is not None
-    return checkpoint, without_times(RunFolder(path).read_metrics())
+    return checkpoint, without_times(RunFolder(path).metrics.read())
 
 
 @cache
@@ -215,12 +217,13 @@ def test_a_lowered_limit_ends_the_run(change: dict[str, int], taken: int, tmp_pa
 
 
 def stopped_while_evaluating(trainer: Trainer, path: Path) -> None:
-    """Trains until a signal comes while the first epoch is evaluated: the epoch is closed and the run is left."""
+    """Trains until a signal comes once the first epoch is evaluated: the epoch is closed and the run is left."""
     watcher, evaluate = Watcher(), trainer.evaluate
 
-    def interrupted(split: str) -> dict[str, float]:
-        watcher.stop.signal = signal.SIGTERM
-        return evaluate(split)
+    def interrupted(split: str, stop: StopRequest) -> dict[str, float]:
+        figures = evaluate(split, stop)
+        stop.signal = signal.SIGTERM
+        return figures
 
     trainer.evaluate = interrupted  # type: ignore[method-assign] # a signal at that moment
     fit(trainer, run_folder(path), watcher, watcher.stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -17,10 +18,11 @@ from dlcli.training.run_folder import (
     RunFolder,
     check_name,
     create_run_folder,
-    discard_run_folder,
     find_run,
+    is_run,
     point_latest_at,
 )
+from tests.unit.runtime.file_operations import Snapshots
 
 NOON = datetime(2024, 5, 6, 12, 0, 0).astimezone()
 
@@ -37,6 +39,11 @@ def noon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "datetime", Clock)
 
 
+def begin(folder: RunFolder) -> None:
+    """What a training writes into the folder of a new run, as far as it matters here."""
+    folder.write_record({"started": "2024-01-01T00:00:00+00:00"})
+
+
 def make_run(runs: Path, name: str, started: str = "2024-01-01T00:00:00+00:00", **record: object) -> Path:
     """A folder that is a run."""
     (runs / name).mkdir(parents=True)
@@ -47,7 +54,7 @@ def make_run(runs: Path, name: str, started: str = "2024-01-01T00:00:00+00:00", 
 @pytest.mark.parametrize("name", ["a", "cnn", "CNN_2", "0", "_x", "run-1.2", "a..b", "latest2", "x" * 100])
 def test_names_that_a_run_can_have(name: str, tmp_path: Path) -> None:
     """Letters, digits, `_`, `-` and `.`, up to 100 of them: the folder is called exactly so."""
-    folder = create_run_folder(tmp_path, "config", name)
+    folder = create_run_folder(tmp_path, "config", name, begin)
     assert folder.path == tmp_path / name
     assert folder.checkpoints.is_dir()
 
@@ -77,7 +84,7 @@ def test_names_that_a_run_can_have(name: str, tmp_path: Path) -> None:
 )
 def test_names_that_a_run_cannot_have(name: str, tmp_path: Path) -> None:
     """What leads elsewhere, hides, looks like an option or is taken is refused, and nothing is made."""
-    for refuse in (check_name, lambda name: create_run_folder(tmp_path / "runs", "config", name)):
+    for refuse in (check_name, lambda name: create_run_folder(tmp_path / "runs", "config", name, begin)):
         with pytest.raises(UsageError, match="a run can't be called") as caught:
             refuse(name)
         assert caught.value.exit_code == 2
@@ -101,23 +108,23 @@ def test_names_that_a_run_cannot_have(name: str, tmp_path: Path) -> None:
 )
 def test_a_run_without_a_name_is_called_after_its_config_and_the_time(stem: str, safe: str, noon: None, tmp_path: Path) -> None:
     """Whatever the config's file is called, the folder has a safe name and lies in the folder of runs."""
-    folder = create_run_folder(tmp_path, stem, None)
+    folder = create_run_folder(tmp_path, stem, None, begin)
     assert folder.path == tmp_path / f"{safe}-20240506-120000"
     check_name(folder.path.name)
 
 
 def test_runs_of_the_same_second_have_folders_of_their_own(noon: None, tmp_path: Path) -> None:
     """The second and third get a number."""
-    names = [create_run_folder(tmp_path, "cnn", None).path.name for _ in range(3)]
+    names = [create_run_folder(tmp_path, "cnn", None, begin).path.name for _ in range(3)]
     assert names == [f"cnn-20240506-120000{again}" for again in ("", "-2", "-3")]
 
 
 def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
     """A run is never written over: the help says how to go on with it."""
-    folder = create_run_folder(tmp_path, "config", "mine")
+    folder = create_run_folder(tmp_path, "config", "mine", begin)
     (folder.path / "file").write_text("kept")
     with pytest.raises(UsageError, match=r"there is a run .*mine already") as caught:
-        create_run_folder(tmp_path, "config", "mine")
+        create_run_folder(tmp_path, "config", "mine", begin)
     assert f"--resume {folder.path}" in (caught.value.help or "")
     assert (folder.path / "file").read_text() == "kept"
 
@@ -125,13 +132,12 @@ def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
 def test_so_many_runs_in_a_second_that_it_must_be_a_mistake(noon: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The search for a free name ends."""
 
-    def taken(path: Path, *arguments: object, **options: object) -> None:
-        if path != tmp_path:
-            raise FileExistsError
+    def taken(path: Path, target: Path) -> None:
+        raise FileExistsError(errno.EEXIST, "taken", str(target))
 
-    monkeypatch.setattr(Path, "mkdir", taken)
+    monkeypatch.setattr(Path, "rename", taken)
     with pytest.raises(UsageError, match="too many runs called cnn-20240506-120000"):
-        create_run_folder(tmp_path, "cnn", None)
+        create_run_folder(tmp_path, "cnn", None, begin)
 
 
 @pytest.mark.parametrize("where", ["file", "file/runs"])
@@ -139,7 +145,7 @@ def test_a_file_in_the_way_is_told(where: str, tmp_path: Path) -> None:
     """`--runs-dir` names a file, or something below one."""
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="is not a folder") as caught:
-        create_run_folder(tmp_path / where, "config", "mine")
+        create_run_folder(tmp_path / where, "config", "mine", begin)
     assert "--runs-dir" in (caught.value.help or "")
 
 
@@ -151,7 +157,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(ResourceError, match="mine can't be written: Permission denied"):
-        create_run_folder(tmp_path, "config", "mine")
+        create_run_folder(tmp_path, "config", "mine", begin)
 
 
 def test_the_newest_run_is_that_which_was_started_last(tmp_path: Path) -> None:
@@ -252,12 +258,41 @@ def test_without_links_a_run_does_not_fail(obstacle: str, tmp_path: Path, monkey
     assert find_run("latest", tmp_path).path == folder.path
 
 
-def test_a_run_that_never_began_leaves_nothing(tmp_path: Path) -> None:
-    """Its folder goes, others stay; a second time does no harm."""
-    other, folder = make_run(tmp_path, "other"), create_run_folder(tmp_path, "config", "mine")
-    discard_run_folder(folder)
-    discard_run_folder(folder)
+def test_a_run_that_could_not_begin_leaves_nothing(tmp_path: Path) -> None:
+    """Where the disk does not take what a folder begins with, there is no folder; others stay."""
+    other = make_run(tmp_path, "other")
+
+    def full(folder: RunFolder) -> None:
+        folder.write_record({})
+        raise ResourceError("the disk is full")
+
+    with pytest.raises(ResourceError, match="the disk is full"):
+        create_run_folder(tmp_path, "config", "mine", full)
     assert list(tmp_path.iterdir()) == [other]
+
+
+def test_a_run_is_there_with_all_it_begins_with_or_not_at_all(tmp_path: Path) -> None:
+    """Before every file operation: what a kill then leaves is no run, and the name can be taken again."""
+    runs, copies = tmp_path / "runs", tmp_path / "copies"
+    runs.mkdir()
+    operations = Snapshots(runs, copies)
+    with operations.watching():
+        create_run_folder(runs, "config", "mine", begin)
+    found = []
+    for copy in sorted(copies.iterdir()):
+        found.append(is_run(copy / "mine"))
+        if not found[-1]:
+            with pytest.raises(UsageError, match="there is no run"):
+                find_run(None, copy)
+            create_run_folder(copy, "config", "mine", begin)
+        assert find_run(None, copy).path == copy / "mine"
+    assert found.count(True) == 1, "all but the last fsync of the parent come before the name"
+
+
+def test_a_folder_that_holds_nothing_is_no_obstacle(tmp_path: Path) -> None:
+    """It is not a run, and nothing is lost with it."""
+    (tmp_path / "mine").mkdir()
+    assert is_run(create_run_folder(tmp_path, "config", "mine", begin).path)
 
 
 def test_a_record_reads_back(tmp_path: Path) -> None:
@@ -290,9 +325,10 @@ def test_configs_are_kept_as_given_and_as_understood(tmp_path: Path) -> None:
 
 def test_nothing_temporary_stays(tmp_path: Path) -> None:
     """After all that a run writes, the folder holds files with plain names only."""
-    folder = create_run_folder(tmp_path, "config", "mine")
+    folder = create_run_folder(tmp_path, "config", "mine", begin)
     folder.write_configs("a", "b")
     folder.write_record({})
-    folder.append_metrics({"event": "epoch", "epoch": 1, "step": 1})
+    folder.metrics.append([{"event": "epoch", "epoch": 1, "step": 1}])
+    folder.metrics.write_table()
     names = sorted(os.listdir(folder.path))  # noqa: PTH208 - names alone are compared
     assert names == ["checkpoints", "config.resolved.yaml", "config.yaml", "metrics.csv", "metrics.jsonl", "run.json"]

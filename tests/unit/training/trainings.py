@@ -22,7 +22,7 @@ from dlcli.data.dataset import Dataset, Split
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.models.network import build_network
 from dlcli.runtime.signals import StopRequest
-from dlcli.training.checkpoint import load_newest
+from dlcli.training.checkpoint_folder import load_newest
 from dlcli.training.loop import fit
 from dlcli.training.progress import Progress
 from dlcli.training.run_folder import RunFolder
