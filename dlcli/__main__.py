@@ -2,4 +2,5 @@
 
 from dlcli.cli.main import main
 
-main()
+if __name__ == "__main__":  # not in a process that another one starts, which imports this again
+    main()

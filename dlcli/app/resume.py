@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
+
+import torch
 
 from dlcli.app.configs import Config, read_experiment
 from dlcli.config import compose, tree
@@ -50,6 +52,27 @@ _DECIDES_BITS: Final = {
 """What of a machine decides to the last bit what it computes, by its key in run.json, and what people call it."""
 
 
+@dataclass(frozen=True)
+class Change:
+    """A setting that is another in a run that goes on.
+
+    Attributes:
+        setting: its dotted key.
+        before: what it was; None where it was not given.
+        now: what it is.
+        is_harmless: whether the run takes the same steps with it, up to its end.
+    """
+
+    setting: str
+    before: Any
+    now: Any
+    is_harmless: bool
+
+    def __str__(self) -> str:
+        effect = "harmless" if self.is_harmless else "changes the course from here on"
+        return f"{self.setting}: {self.before} -> {self.now} ({effect})"
+
+
 @dataclass
 class Resumption:
     """A run that goes on.
@@ -65,7 +88,7 @@ class Resumption:
 
     folder: RunFolder
     record: dict[str, Any]
-    changes: list[str]
+    changes: list[Change]
     differences: list[str] = field(default_factory=list)
     step: int = 0
     at: str = field(default_factory=lambda: datetime.now().astimezone().isoformat(timespec="milliseconds"))
@@ -73,13 +96,18 @@ class Resumption:
     def tell(self, on_notice: Callable[[str], None]) -> None:
         """Says what is not as it was."""
         for change in self.changes:
-            on_notice(change)
+            on_notice(str(change))
         if self.record.get("status") == "running":
             on_notice(f"{self.folder.path} did not end in order: its process was killed, or the machine stopped")
 
     def as_json(self) -> list[dict[str, Any]]:
         """What run.json says of all times that the run was taken up."""
-        this = {"at": self.at, "step": self.step, "changes": self.changes, "differences": self.differences}
+        this = {
+            "at": self.at,
+            "step": self.step,
+            "changes": [asdict(change) for change in self.changes],
+            "differences": self.differences,
+        }
         return [*self.record["resumed"], this]
 
 
@@ -121,8 +149,8 @@ def run_to_resume(run: str, runs: Path, config: Config | None) -> RunFolder:
 
 def settings_changed(
     folder: RunFolder, record: dict[str, Any], config: Config | None, overrides: Iterable[str], data_dir: Path | None
-) -> list[str]:
-    """What a run goes on with that it did not begin with, as lines for a person.
+) -> list[Change]:
+    """What a run goes on with that it did not begin with.
 
     Args:
         folder: the run's.
@@ -157,24 +185,30 @@ def take_up(trainer: Trainer, resumption: Resumption, observer: Observer) -> Non
         ended = f"the run is over ({trainer.progress.finished}, after epoch {trainer.progress.epoch})"
         observer.notice(f"{ended}: a higher limit, such as --set {_higher_limit(trainer)}, lets it go on")
         return
-    resumption.differences = _differences(resumption.record, trainer)
+    resumption.differences = differences(resumption.record, trainer.device, deterministic=trainer.spec.deterministic)
     if resumption.differences:
         found = "; ".join(resumption.differences)
         observer.notice(f"not bit for bit what an undisturbed run would be from here on: {found}")
 
 
-def _differences(record: dict[str, Any], trainer: Trainer) -> list[str]:
-    """What of the machine is another than before, or never gives the same bits twice."""
-    then, now = record.get("versions"), environment(trainer.device)
+def differences(record: dict[str, Any], device: torch.device, *, deterministic: bool) -> list[str]:
+    """What of the machine is another than a run had, or never gives the same bits twice.
+
+    Args:
+        record: the run's.
+        device: the one that is used now.
+        deterministic: as `train.deterministic`.
+    """
+    then, now = record.get("versions"), environment(device)
     found = []
-    if record.get("device") != str(trainer.device):
-        found.append(f"the device was {record.get('device')}, and is {trainer.device}")
+    if record.get("device") != str(device):
+        found.append(f"the device was {record.get('device')}, and is {device}")
     for key, called in _DECIDES_BITS.items():
         before = then.get(key) if isinstance(then, dict) else None
         if before != now[key]:
             found.append(f"{called} was {before}, and is {now[key]}")
-    if trainer.device.type != "cpu" and not trainer.spec.deterministic:
-        found.append(f"{trainer.device.type} gives the same bits only with train.deterministic")
+    if device.type != "cpu" and not deterministic:
+        found.append(f"{device.type} gives the same bits only with train.deterministic")
     return found
 
 
@@ -191,8 +225,8 @@ def _higher_limit(trainer: Trainer) -> str:
     return f"train.epochs={progress.epoch + 5}"
 
 
-def check_changes(resolved: Path, overrides: Iterable[str], data_dir: Path | None) -> list[str]:
-    """What the overrides change in a run that goes on, as lines for a person.
+def check_changes(resolved: Path, overrides: Iterable[str], data_dir: Path | None) -> list[Change]:
+    """What the overrides change in a run that goes on.
 
     Args:
         resolved: the run's config.resolved.yaml.
@@ -207,7 +241,7 @@ def check_changes(resolved: Path, overrides: Iterable[str], data_dir: Path | Non
         return []
     before = _flat(tree.plain(compose.load(resolved)))
     after = _flat(read_experiment(resolved, overrides, data_dir).resolved())
-    lines = []
+    changes = []
     for key in sorted(before.keys() | after.keys()):
         old, new = before.get(key), after.get(key)
         if old == new:
@@ -215,9 +249,8 @@ def check_changes(resolved: Path, overrides: Iterable[str], data_dir: Path | Non
         if not _is_below(key, _HARMLESS + _CHANGES_COURSE):
             help = "train anew with it, or leave it out: a run goes on with " + ", ".join(_HARMLESS + _CHANGES_COURSE) + " alone"
             raise UsageError(f"`{key}` can't change from {old} to {new} in a run that goes on", help=help)
-        effect = "harmless" if _is_below(key, _HARMLESS) else "changes the course from here on"
-        lines.append(f"{key}: {old} -> {new} ({effect})")
-    return lines
+        changes.append(Change(key, old, new, is_harmless=_is_below(key, _HARMLESS)))
+    return changes
 
 
 def check_same_config(config: Path, folder: RunFolder, record: dict[str, Any], data_dir: Path | None) -> None:

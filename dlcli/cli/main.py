@@ -24,6 +24,7 @@ from dlcli.cli.smoke import smoke_command
 from dlcli.cli.summary import summary_command
 from dlcli.cli.train import resume_arguments, train_command
 from dlcli.cli.validate import validate_command
+from dlcli.cli.verify import verify_command
 from dlcli.config.diagnostics import ConfigError
 from dlcli.errors import EXIT_BUG, EXIT_OK, EXIT_SIGINT, DlcliError, Interrupted
 from dlcli.runtime.signals import heeded
@@ -39,6 +40,7 @@ app.command("train")(train_command)
 app.command("validate")(validate_command)
 app.command("summary")(summary_command)
 app.command("eval")(eval_command)
+app.command("verify")(verify_command)
 app.command("predict")(predict_command)
 app.command("export")(export_command)
 app.command("smoke")(smoke_command)

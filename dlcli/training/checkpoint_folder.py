@@ -91,6 +91,11 @@ def _set_aside(path: Path) -> None:
         sync_folder(path.parent)
 
 
+def list_set_aside(folder: Path) -> list[Path]:
+    """The checkpoints that were set aside for being damaged."""
+    return sorted(path for path in folder.iterdir() if path.name.startswith(_SET_ASIDE)) if folder.is_dir() else []
+
+
 def best_checkpoint(folder: Path, on_notice: Callable[[str], None]) -> Path | None:
     """The checkpoint of the best epoch: where the hint points, or else what the newest checkpoint says.
 

@@ -231,6 +231,56 @@ def stopped_while_evaluating(trainer: Trainer, path: Path) -> None:
     assert trainer.progress.finished is None
 
 
+@pytest.mark.parametrize("limit", [2, 4, 5, 6, 7])
+@pytest.mark.parametrize("name", ["all at once", "one cycle", "stateful"])
+def test_a_run_cut_by_its_limit_goes_on_to_the_same_end(name: str, limit: int, tmp_path: Path) -> None:
+    """With a higher limit an epoch that `max_steps` cut short is taken up where it was cut, and judged and logged once.
+
+    The schedule knows the whole length from the start, as it would in a run that nothing cut.
+    """
+    make = MAKERS[name][0]
+
+    def cut() -> Trainer:
+        trainer = make(seed=0)
+        trainer.spec = trainer.spec.model_copy(update={"max_steps": limit})
+        return trainer
+
+    torch.manual_seed(123)
+    fitted(cut(), tmp_path)
+    assert outcome(tmp_path)[0].state["progress"]["finished"] == "max_steps"
+    checkpoint = load_newest(tmp_path / "checkpoints", pytest.fail)
+    assert checkpoint is not None
+    torch.manual_seed(999)
+    trainer = make(seed=3)
+    trainer.restore(checkpoint)
+    trainer.reopen()
+    assert trainer.progress.finished is None
+    fitted(trainer, tmp_path)
+    assert_equal_to_undisturbed(name, tmp_path)
+
+
+def test_a_run_that_is_over_stays_so_without_a_higher_limit(tmp_path: Path) -> None:
+    """Looked at anew, the limits say the same; one that is not over is not touched."""
+    trainer = make_trainer(train_spec(max_steps=6))
+    trainer.reopen()
+    assert trainer.progress.finished is None
+    fitted(trainer, tmp_path)
+    before = trainer.progress.as_json()
+    trainer.reopen()
+    assert trainer.progress.as_json() == before
+
+
+def test_the_best_epoch_before_a_cut_stays_on_the_disk(tmp_path: Path) -> None:
+    """The run that goes on forgets the epoch that was cut, so its checkpoints keep the best one before it too."""
+    trainer = make_trainer(train_spec(max_steps=14, epochs=4))
+    values = iter([0.5, 0.1, 0.2, 0.9])
+    trainer.evaluate = lambda *_: {"loss": 1.0, "accuracy": next(values)}  # type: ignore[method-assign] # scripted
+    fitted(trainer, tmp_path)
+    names = [path.name for path in list_checkpoints(tmp_path / "checkpoints")]
+    assert names == ["step-00000004", "step-00000012", "step-00000014"]
+    assert read_hint(tmp_path / "checkpoints", "best") == tmp_path / "checkpoints" / names[-1]
+
+
 @pytest.mark.parametrize("missing", ["optimizer", "random", "progress"])
 def test_a_checkpoint_that_lacks_a_part_is_refused(missing: str, tmp_path: Path) -> None:
     """Weights alone are not enough to go on: the checkpoint is named, with exit code 5."""

@@ -1,0 +1,213 @@
+"""A training done again, killed on its way and taken up again: whether that gives what a run recorded, bit for bit."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from dlcli.app.experiments import recorded_data_dir
+from dlcli.app.resume import differences
+from dlcli.app.runs import read_record
+from dlcli.app.train import TrainRequest, train
+from dlcli.errors import CheckpointError, DlcliError, UsageError
+from dlcli.plugins import load_plugins
+from dlcli.runtime.device import choose_device
+from dlcli.training.checkpoint import Checkpoint
+from dlcli.training.checkpoint_folder import load_newest
+from dlcli.training.progress import Progress
+from dlcli.training.run_folder import RunFolder
+
+_PARTS: Final = ("model", "ema", "optimizer", "random")
+_CLOCKED: Final = ("train_seconds", "samples_per_second")
+"""What a line of metrics.jsonl has from the clock."""
+
+_FOREVER: Final = 1e9
+"""Seconds: a run that ended with its time is repeated up to the same step, however long that takes."""
+
+_CHECKPOINTS: Final = 20
+"""About how many checkpoints the replay writes within the time of the run."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What came of it.
+
+    Attributes:
+        steps: of the training, up to the run's newest checkpoint.
+        killed_after: the step after which its process was killed.
+        went_on_after: the step of the checkpoint from which the next process went on; 0 where there was none yet.
+        differing: the tensors and lines that are not equal; empty where all are.
+        seconds: that it took.
+    """
+
+    steps: int
+    killed_after: int
+    went_on_after: int
+    differing: tuple[str, ...]
+    seconds: float
+
+    @property
+    def equal(self) -> bool:
+        return not self.differing
+
+
+class _SignalAt:
+    """Sends a signal to its own process after a step. An observer, which looks at a training and changes nothing of it."""
+
+    def __init__(self, step: int, number: int) -> None:
+        self._step = step
+        self._number = number
+
+    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int) -> None:
+        """The begin is not of interest."""
+
+    def stepped(self, progress: Progress, loss: Tensor) -> None:  # noqa: ARG002 - as an observer has it
+        if progress.step == self._step:
+            os.kill(os.getpid(), self._number)
+
+    def epoch_ended(self, record: dict[str, Any], *, is_best: bool) -> None:
+        """Epochs neither."""
+
+    def notice(self, text: str) -> None:
+        """What is to be known of the training, its own run has told."""
+
+
+def replay(
+    folder: RunFolder, data_dir: Path | None, on_notice: Callable[[str], None], *, chosen: random.Random | None = None
+) -> Replay:
+    """Trains a run's config again to a random step, kills it there, lets it go on, and compares.
+
+    Args:
+        folder: the run's, of which nothing is changed.
+        data_dir: where data is looked for first; else where it was.
+        on_notice: takes a line about what is going on.
+        chosen: chooses the step; else the system's randomness does.
+
+    Raises:
+        UsageError: the run is of another machine, changed its course or is too short, so that it can't be repeated.
+        CheckpointError: it has no checkpoint.
+        DlcliError: a training failed.
+    """
+    record = read_record(folder)
+    _check_repeatable(record)
+    recorded = load_newest(folder.checkpoints, on_notice)
+    if recorded is None:
+        raise CheckpointError(f"{folder.path} has no checkpoint to compare with")
+    progress = Progress.from_json(recorded.state["progress"])
+    if progress.step < 2:
+        raise UsageError(f"{folder.path} has {progress.step} step, too few to kill it in between")
+    killed_after = (chosen or random.SystemRandom()).randint(1, progress.step - 1)
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="dlcli-replay-") as runs:
+        again = RunFolder(Path(runs) / "replay")
+        seconds = max(0.01, progress.elapsed_seconds / _CHECKPOINTS)
+        request = TrainRequest(
+            folder.resolved_config,
+            overrides=(f"train.save_every={seconds}", f"train.max_time={_FOREVER}"),
+            name=again.path.name,
+            runs=again.path.parent,
+            device=record["device"],
+            data_dir=recorded_data_dir(folder, data_dir),
+            downloads=False,
+            observers=(_SignalAt(killed_after, signal.SIGKILL),),
+        )
+        on_notice(f"training again up to step {killed_after} of {progress.step}, to be killed there")
+        _train_elsewhere(request, record["plugins"], expected=-signal.SIGKILL)
+        ends_by_itself = progress.finished in ("epochs", "max_steps", "early_stopping")
+        on_notice(f"going on up to step {progress.step}")
+        further = TrainRequest(
+            None,
+            runs=again.path.parent,
+            device=record["device"],
+            resume=again.path.name,
+            observers=() if ends_by_itself else (_SignalAt(progress.step, signal.SIGTERM),),
+        )
+        _train_elsewhere(further, record["plugins"], expected=0)
+        result = load_newest(again.checkpoints, on_notice)
+        assert result is not None, "a training that has ended has a checkpoint"
+        differing = (*_differing_tensors(recorded, result), *_differing_lines(folder, again))
+        went_on_after = again.read_record()["resumed"][0]["step"]
+    return Replay(progress.step, killed_after, went_on_after, differing, time.perf_counter() - began)
+
+
+def _check_repeatable(record: dict[str, Any]) -> None:
+    """Raises UsageError where the run can't be repeated bit for bit."""
+    found = differences(record, choose_device(record["device"]), deterministic=True)
+    for resumed in record["resumed"]:
+        found += resumed["differences"]
+        found += [f"{change['setting']} was changed on the way" for change in resumed["changes"] if not change["is_harmless"]]
+    if found:
+        raise UsageError(f"it can't be trained again bit for bit: {'; '.join(found)}", help="leave out --replay")
+
+
+def _train_elsewhere(request: TrainRequest, plugins: list[str], *, expected: int) -> None:
+    """Trains in a process of its own, that can be killed.
+
+    Raises:
+        UsageError: the training failed.
+        CheckpointError: the process ended otherwise than expected.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_train, args=(request, plugins, torch.get_num_threads(), sender))
+    process.start()
+    sender.close()
+    try:
+        process.join()
+    finally:
+        process.kill()
+        process.join()
+    try:
+        message, help = receiver.recv()
+    except EOFError:
+        if process.exitcode != expected:
+            raise CheckpointError(f"training again ended with {process.exitcode}, not with {expected}") from None
+        return
+    raise UsageError(f"training again failed: {message}", help=help)
+
+
+def _train(request: TrainRequest, plugins: list[str], threads: int, sender: Connection) -> None:
+    """What that process does."""
+    torch.set_num_threads(threads)
+    try:
+        load_plugins(Path(plugin) for plugin in plugins if Path(plugin).is_file())
+        train(request)
+    except DlcliError as error:
+        sender.send((error.message, error.help))
+
+
+def _differing_tensors(expected: Checkpoint, found: Checkpoint) -> list[str]:
+    names = {(part, name) for checkpoint in (expected, found) for part in _PARTS for name in checkpoint.tensors.get(part, {})}
+    return [
+        f"{part}/{name}"
+        for part, name in sorted(names)
+        if not _same_bits(expected.tensors.get(part, {}).get(name), found.tensors.get(part, {}).get(name))
+    ]
+
+
+def _same_bits(first: Tensor | None, second: Tensor | None) -> bool:
+    if first is None or second is None or first.dtype != second.dtype or first.shape != second.shape:
+        return False
+    return torch.equal(first.reshape(-1).view(torch.uint8), second.reshape(-1).view(torch.uint8))
+
+
+def _differing_lines(expected: RunFolder, found: RunFolder) -> list[str]:
+    """The epochs that both have in their logs, and in which these differ by more than what a clock says."""
+    lines = zip(expected.metrics.read(), found.metrics.read(), strict=False)
+    return [f"metrics of epoch {first['epoch']}" for first, second in lines if _without_clock(first) != _without_clock(second)]
+
+
+def _without_clock(event: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in event.items() if key not in _CLOCKED}

@@ -1,0 +1,244 @@
+"""`dlcli verify`: a user's own proof."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlcli.runtime.lock import locked
+from tests.integration.conftest import Cli
+
+RUN = Path("runs/a")
+
+
+@pytest.fixture
+def trained(cli: Cli, quick: Path) -> Cli:
+    """The command line beside a run that has ended."""
+    assert cli("train", quick, "--name", "a").code == 0
+    return cli
+
+
+def _checkpoints() -> list[Path]:
+    return sorted((RUN / "checkpoints").glob("step-*"))
+
+
+def test_a_run_as_it_was_written_verifies(trained: Cli) -> None:
+    """Every file is counted, on stdout; --json says the same; nothing is changed by it."""
+    files = {path: path.read_bytes() for path in RUN.rglob("*") if path.is_file()}
+    outcome = trained("verify", "--json")
+    assert outcome.code == 0
+    assert outcome.json == {
+        "run": str(RUN),
+        "status": "completed",
+        "files": len(files),
+        "problems": [],
+        "notes": [],
+        "replay": None,
+        "verified": True,
+    }
+    plain = trained("verify", "a")
+    assert plain.code == 0
+    assert "all is as it was written" in plain.out
+    assert {path: path.read_bytes() for path in RUN.rglob("*") if path.is_file()} == files
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "config.resolved.yaml", "run.json", "metrics.jsonl", "metrics.csv", "train.log"])
+def test_a_changed_file_is_found(trained: Cli, name: str) -> None:
+    """One bit in any file of the folder: exit code 5 and the file's name."""
+    content = bytearray((RUN / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (RUN / name).write_bytes(content)
+    outcome = trained("verify", RUN)
+    assert outcome.code == 5
+    assert f"{RUN / name} is damaged: its content is not what was written" in outcome.out
+    assert "not as it was written" in outcome.err
+
+
+@pytest.mark.parametrize(
+    "part", ["model.safetensors", "optimizer.safetensors", "random.safetensors", "state.json", "MANIFEST.json"]
+)
+def test_a_changed_file_of_any_checkpoint_is_found(trained: Cli, part: str) -> None:
+    """Not only in the newest: each checkpoint is read, and each damaged one is named, in one go."""
+    for path in _checkpoints():
+        (path / part).write_bytes((path / part).read_bytes()[:-1])
+    outcome = trained("verify", "--json")
+    assert outcome.code == 5
+    assert len(outcome.json["problems"]) == len(_checkpoints()) == 2
+    for path, problem in zip(_checkpoints(), outcome.json["problems"], strict=True):
+        assert str(path / part) in problem
+
+
+def _remove(name: str) -> Callable[[], None]:
+    return (RUN / name).unlink
+
+
+def _add_file() -> None:
+    (_checkpoints()[0] / "more.bin").write_bytes(b"x")
+
+
+def _point_nowhere() -> None:
+    (RUN / "checkpoints" / "best.json").write_text('{"checkpoint": "step-00000099", "step": 99}')
+
+
+def _repeat_line() -> None:
+    log = RUN / "metrics.jsonl"
+    log.write_text(log.read_text() + log.read_text().splitlines()[-1] + "\n")
+
+
+def _cut_line() -> None:
+    log = RUN / "metrics.jsonl"
+    log.write_text(log.read_text().splitlines()[0] + "\n")
+
+
+def _break_config() -> None:
+    (RUN / "config.resolved.yaml").write_text("model: [")
+
+
+def _remove_config() -> None:
+    (RUN / "config.resolved.yaml").unlink()
+
+
+def _empty_manifest() -> None:
+    (RUN / "MANIFEST.json").write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (_remove("run.json"), "there is no run"),
+        (_remove("metrics.csv"), "metrics.csv can't be read: No such file"),
+        (_add_file, "more.bin belongs to no checkpoint"),
+        (_point_nowhere, "best.json names no checkpoint that is there"),
+        (_repeat_line, "does not have each epoch once, in order: [1, 2, 2]"),
+        (_cut_line, "ends with epoch 1, and step-00000020 with 2"),
+        (_break_config, "config.resolved.yaml can't be read"),
+        (_remove_config, "config.resolved.yaml"),
+        (_empty_manifest, "MANIFEST.json can't be read"),
+    ],
+)
+def test_whatever_does_not_fit_is_named(trained: Cli, damage: Callable[[], None], words: str) -> None:
+    """A file that is gone or too many, a hint that leads nowhere, a log that does not agree with the checkpoints."""
+    damage()
+    outcome = trained("verify", RUN)
+    assert outcome.code == (2 if words == "there is no run" else 5)
+    assert words in outcome.out + outcome.err
+
+
+def test_a_run_that_was_killed_is_told_apart(trained: Cli) -> None:
+    """Its record says that it is running, and nothing runs: that is no fault of its files."""
+    record = json.loads((RUN / "run.json").read_text())
+    (RUN / "run.json").write_text(json.dumps({**record, "status": "running"}))
+    (RUN / "MANIFEST.json").unlink()
+    outcome = trained("verify", "--json")
+    assert outcome.code == 0
+    assert outcome.json["status"] == "killed"
+    assert "did not end in order" in outcome.json["notes"][0]
+
+
+def test_a_run_that_is_being_trained_is_told_apart(trained: Cli) -> None:
+    """Its log and its record change under our eyes: the checkpoints alone are checked, and its process is named."""
+    (RUN / "metrics.csv").write_text("half written")
+    with locked(RUN):
+        outcome = trained("verify", "--json")
+    assert outcome.code == 0
+    assert outcome.json["notes"] == [outcome.json["notes"][0]]
+    assert f"it is being trained by process {os.getpid()}, since " in outcome.json["notes"][0]
+
+
+def test_a_run_without_a_checkpoint(trained: Cli) -> None:
+    """Killed before its first one: nothing is wrong, and a replay has nothing to compare with."""
+    for path in (RUN / "checkpoints").iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    outcome = trained("verify", "--json")
+    assert outcome.json["notes"] == ["it has no checkpoint yet"]
+    assert outcome.code == 0
+    assert "has no checkpoint to compare with" in trained("verify", "--replay").err
+
+
+def test_a_damaged_checkpoint_is_set_aside_when_the_run_goes_on(trained: Cli) -> None:
+    """It is no more counted among the newest two, nothing of it is removed, and verify says where it is."""
+    path = _checkpoints()[-1]
+    (path / "model.safetensors").write_bytes(b"damaged")
+    outcome = trained("train", "--resume", "a")
+    assert outcome.code == 0
+    assert "model.safetensors has 7 bytes" in outcome.err
+    assert "going back to step-00000010" in outcome.err
+    aside = path.with_name(f"damaged-{path.name}")
+    assert (aside / "model.safetensors").read_bytes() == b"damaged"
+    found = trained("verify", "--json")
+    assert (found.code, found.json["status"]) == (0, "completed")
+    assert f"{aside} was damaged when the run went on: it was set aside" in found.json["notes"]
+
+
+def test_a_replay_gives_the_weights_of_the_run(trained: Cli) -> None:
+    """Trained again in a process that is killed with SIGKILL at a random step, and taken up by another one."""
+    outcome = trained("verify", "--replay", "--json")
+    assert outcome.code == 0, outcome.err
+    replay = outcome.json["replay"]
+    assert replay["steps"] == 20
+    assert 1 <= replay["killed_after"] < 20
+    assert replay["went_on_after"] <= replay["killed_after"]
+    assert replay["differing"] == []
+    assert f"step {replay['killed_after']} of 20, to be killed there" in outcome.err
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["a", "latest"]
+
+
+def test_a_replay_of_a_run_that_was_cut_short(cli: Cli, quick: Path) -> None:
+    """A run that a limit of time ended in the middle of an epoch is repeated up to that step."""
+    assert cli("train", quick, "--name", "a", "--set", "train.max_time=0.001", "--set", "train.batch_size=8").code == 0
+    step = json.loads((RUN / "run.json").read_text())["step"]
+    outcome = cli("verify", "--replay", "--json")
+    if step < 2:
+        assert "too few to kill it in between" in outcome.err
+    else:
+        assert outcome.code == 0, outcome.err
+        assert outcome.json["replay"]["steps"] == step
+
+
+def test_a_run_that_is_not_what_its_config_gives_is_found_out(trained: Cli) -> None:
+    """Somebody put in weights of another training, with manifests that fit: the replay names each tensor that differs."""
+    assert trained("train", "quick.yaml", "--name", "b", "--seed", "5").code == 0
+    shutil.rmtree(RUN / "checkpoints")
+    shutil.copytree("runs/b/checkpoints", RUN / "checkpoints")
+    outcome = trained("verify", "a", "--replay")
+    assert outcome.code == 5
+    assert "differs: model/" in outcome.out
+    assert "training again does not give what runs/a holds" in outcome.err
+
+
+def _edited(change: Callable[[dict[str, Any]], None]) -> None:
+    record = json.loads((RUN / "run.json").read_text())
+    change(record)
+    (RUN / "run.json").write_text(json.dumps(record))
+    (RUN / "MANIFEST.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda record: record["versions"].update(torch="1.0"), "torch was 1.0, and is"),
+        (lambda record: record["versions"].update(threads=99), "threads was 99, and is"),
+        (lambda record: record.update(device="cuda:7"), "cuda"),
+    ],
+)
+def test_a_run_of_another_machine_is_not_replayed(trained: Cli, change: Callable[[dict[str, Any]], None], words: str) -> None:
+    """It can't be equal to the last bit, so nothing is trained for minutes to find that out."""
+    _edited(change)
+    outcome = trained("verify", "--replay")
+    assert outcome.code == 2
+    assert words in outcome.err
+
+
+def test_a_run_that_changed_its_course_is_not_replayed(trained: Cli) -> None:
+    """More epochs on the way, by --set: its config alone does not lead to its weights."""
+    assert trained("train", "--resume", "--set", "train.epochs=3").code == 0
+    assert trained("verify").code == 0
+    outcome = trained("verify", "--replay")
+    assert outcome.code == 2
+    assert "train.epochs was changed on the way" in outcome.err
