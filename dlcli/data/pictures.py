@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +20,9 @@ FORMATS: Final = ("PNG", "JPEG", "BMP", "WEBP")
 
 _BEGINNINGS: Final = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"RIFF")
 """Of a file in each of these formats."""
+
+MOST_PIXELS: Final = 89_478_485
+"""Of a picture: what Pillow calls suspicious, 256 MiB in colour."""
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
@@ -37,21 +43,51 @@ _TURNS: Final = {
 """What brings a picture upright, by its EXIF orientation; 1 is upright."""
 
 
+class TooLargeError(Exception):
+    """A picture has more pixels than are read."""
+
+
 def begins_as_picture(path: Path) -> bool:
     """Whether a file's first bytes are those of a picture; one that is cut off still has them."""
     with path.open("rb") as file:
         return file.read(4).startswith(_BEGINNINGS)
 
 
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Pillow keeps what it remarks on to itself; what matters is an error anyway. For a whole process, all its threads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """A picture whose pixels are not read yet.
+
+    Raises:
+        TooLargeError: it has too many of them.
+    """
+    too_large = TooLargeError(f"it has more than {MOST_PIXELS:,} pixels")
+    try:
+        image = Image.open(path, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise too_large from error
+    with image:
+        if image.width * image.height > MOST_PIXELS:
+            raise too_large
+        yield image
+
+
 def is_grey(path: Path) -> bool:
     """Whether a file holds one channel, or one and transparency; its pixels are not read."""
-    with Image.open(path, formats=FORMATS) as image:
+    with _opened(path) as image:
         return image.mode in _GREY_MODES
 
 
 def size_of(path: Path) -> tuple[int, int]:
     """Height and width of the picture in a file when it is upright; its pixels are not read."""
-    with Image.open(path, formats=FORMATS) as image:
+    with _opened(path) as image:
         return (image.width, image.height) if _orientation(image) >= 5 else (image.height, image.width)
 
 
@@ -69,9 +105,9 @@ def read_picture(path: Path, channels: int) -> NDArray[np.uint8]:
         (H, W, channels).
 
     Raises:
-        Exception: whatever Pillow raises for a file that is damaged or no picture.
+        Exception: `TooLargeError`, or whatever Pillow raises for a file that is damaged or no picture.
     """
-    with Image.open(path, formats=FORMATS) as opened:
+    with _opened(path) as opened:
         turn = _TURNS.get(_orientation(opened))
         image = opened if turn is None else opened.transpose(turn)
         if image.mode in _SIXTEEN_BIT_MODES:

@@ -7,9 +7,10 @@ import json
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from dlcli.errors import CheckpointError
 
@@ -49,7 +50,7 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     """
     path = folder / MANIFEST
     try:
-        manifest = json.loads(read_plain(path, most=MOST_JSON))
+        manifest = json.loads(read_limited(path))
         if manifest["format"] != FORMAT:
             message = f"{folder} has format {manifest['format']}, and this version of dlcli reads {FORMAT}"
             raise FormatError(message, help="use the version of dlcli that wrote it")
@@ -64,41 +65,45 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def read_verified(path: Path, entry: Mapping[str, Any]) -> bytes:
-    """The content of a file that a manifest lists.
+    """The content of a file that a manifest lists, read into memory only once it is known to be what was written.
 
     Raises:
         CheckpointError: it is not there, or is not what was written.
     """
-    content = read_plain(path, size=entry["bytes"])
-    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-        raise CheckpointError(f"{path} is damaged: its content is not what was written")
-    return content
+    with _opened(path) as (file, size):
+        if size != entry["bytes"]:
+            raise CheckpointError(f"{path} has {size} bytes, and {entry['bytes']} were written")
+        if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
+            raise CheckpointError(f"{path} is damaged: its content is not what was written")
+        file.seek(0)
+        return file.read(size)
 
 
-def read_plain(path: Path, *, size: int | None = None, most: int | None = None) -> bytes:
-    """The content of a file that is no link, device or pipe.
-
-    Args:
-        path: the file.
-        size: the bytes that it must have, where that is known; looked at before anything is read.
-        most: the bytes that it may have.
+def read_limited(path: Path, most: int = MOST_JSON) -> bytes:
+    """The content of a file of at most so many bytes.
 
     Raises:
-        CheckpointError: it is not there, is none, or has another size.
+        CheckpointError: it is not there, or is larger.
+    """
+    with _opened(path) as (file, size):
+        if size > most:
+            raise CheckpointError(f"{path} has {size} bytes, and at most {most} are read")
+        return file.read(size)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """A file that is no link, device or pipe, and its size.
+
+    Raises:
+        CheckpointError: it can't be read, or is none.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    except OSError as error:
-        raise CheckpointError(f"{path} can't be read: {error.strerror}") from error
-    try:
         with open(descriptor, "rb") as file:  # noqa: PTH123 - the descriptor refused to follow a link, which a path would
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise CheckpointError(f"{path} is no file")
-            if size is not None and status.st_size != size:
-                raise CheckpointError(f"{path} has {status.st_size} bytes, and {size} were written")
-            if most is not None and status.st_size > most:
-                raise CheckpointError(f"{path} has {status.st_size} bytes, and at most {most} are read")
-            return file.read(status.st_size)
+            yield file, status.st_size
     except OSError as error:
         raise CheckpointError(f"{path} can't be read: {error.strerror}") from error

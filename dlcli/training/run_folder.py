@@ -16,7 +16,7 @@ from typing import Any, Final
 from dlcli.errors import CheckpointError, UsageError
 from dlcli.runtime.durable_files import disk_errors, remove_leftovers, sync_folder, write_durably
 from dlcli.training.checkpoint_folder import HINTS
-from dlcli.training.manifest import MANIFEST, MOST_JSON, entry_of, manifest_of, read_plain
+from dlcli.training.manifest import MANIFEST, entry_of, manifest_of, read_limited
 from dlcli.training.metrics_log import MetricsLog
 
 LATEST: Final = "latest"
@@ -68,7 +68,7 @@ class RunFolder:
             CheckpointError: it is not there or is no JSON object.
         """
         try:
-            record = json.loads(read_plain(self.path / "run.json", most=MOST_JSON))
+            record = json.loads(read_limited(self.path / "run.json"))
         except (ValueError, RecursionError) as error:
             raise CheckpointError(f"{self.path / 'run.json'} can't be read: {error}") from error
         if not isinstance(record, dict):

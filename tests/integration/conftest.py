@@ -80,9 +80,9 @@ def quick(tmp_path: Path) -> Path:
 @pytest.fixture
 def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that reaches nothing: every connection fails at once."""
-    import urllib.request
+    import socket
 
     def refuse(*arguments: object, **options: object) -> None:
         raise OSError("no network in tests")
 
-    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)

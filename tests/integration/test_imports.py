@@ -58,17 +58,7 @@ def test_digits_train_where_torchvision_can_not_be_imported(quick: Path, tmp_pat
 
 
 def test_mnist_on_disk_trains_where_torchvision_can_not_be_imported(quick: Path, tmp_path: Path, shared_data: Path) -> None:
-    """IDX files that are there need no torchvision."""
+    """The files are read by our own reader."""
     quick.write_text(quick.read_text().replace("name: digits", "name: mnist"))
     done = _run(_WITHOUT_TORCHVISION, "train", quick, "--json", "--data-dir", shared_data, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-
-
-def test_a_download_without_torchvision_names_the_mend(quick: Path, tmp_path: Path) -> None:
-    """No files and no torchvision: exit code 3 and what to do, no traceback."""
-    quick.write_text(quick.read_text().replace("name: digits", "name: mnist"))
-    done = _run(_WITHOUT_TORCHVISION, "train", quick, cwd=tmp_path)
-    assert done.returncode == 3, done.stderr
-    assert "torchvision" in done.stderr
-    assert "--data-dir" in done.stderr
-    assert "Traceback" not in done.stderr

@@ -54,7 +54,8 @@ def _sizes(files: list[Path]) -> list[tuple[int, int]]:
     sizes = []
     for file in files[:: math.ceil(len(files) / _MEASURED_PICTURES)]:
         try:
-            sizes.append(pictures.size_of(file))
+            with pictures.unwarned():
+                sizes.append(pictures.size_of(file))
         except Exception as error:  # Pillow raises whatever a decoder raises
             raise unreadable([(file, error)]) from error
     return sizes

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +18,16 @@ from numpy.typing import NDArray
 from dlcli.config.data import Cifar10, Cifar100, KnownImages
 from dlcli.data.directories import Directories
 from dlcli.data.raw import RawData, RawSplit
+from dlcli.data.sources import published
 from dlcli.data.sources.answers import check_labels
+from dlcli.data.sources.archive import extract
 from dlcli.data.sources.download import download
+from dlcli.data.sources.published import Published
 from dlcli.errors import DataError
 
 MEND: Final = "delete the folder, and it is downloaded again, or put an intact copy in its place"
+_LARGEST: Final = 200_000_000
+"""Bytes of a file, and of all that is in an archive."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class _Member:
     """What is known of one of the two.
 
     Attributes:
-        torchvision: its class there.
+        published: its archive on the network.
         folder: what the archive unpacks to.
         train: its files with training samples.
         test: its file with test samples.
@@ -38,7 +45,7 @@ class _Member:
         md5: of all files, as torchvision has them.
     """
 
-    torchvision: str
+    published: Published
     folder: str
     train: tuple[str, ...]
     test: str
@@ -54,7 +61,7 @@ class _Member:
 
 MEMBERS: Final[Mapping[type[KnownImages], _Member]] = {
     Cifar10: _Member(
-        "CIFAR10",
+        published.CIFAR10,
         "cifar-10-batches-py",
         tuple(f"data_batch_{number}" for number in range(1, 6)),
         "test_batch",
@@ -72,7 +79,7 @@ MEMBERS: Final[Mapping[type[KnownImages], _Member]] = {
         },
     ),
     Cifar100: _Member(
-        "CIFAR100",
+        published.CIFAR100,
         "cifar-100-python",
         ("train",),
         "test",
@@ -105,7 +112,8 @@ def read(spec: KnownImages, directories: Directories, downloads: bool) -> RawDat
     complete = (folder for folder in folders if all((folder / name).is_file() for name in member.files))
     folder = next(complete, None)
     if folder is None:
-        folder = download(spec.kind, member.torchvision, member.folder, directories.cache, allowed=downloads)
+        unpack = partial(_unpack, member)
+        folder = download(spec.kind, member.published, directories.cache, allowed=downloads, unpack=unpack)
     test = _split(spec, member, [folder / member.test])
     train = _split(spec, member, [folder / name for name in member.train])
     names = _content(folder / member.names, member).get(member.names_key)
@@ -118,6 +126,13 @@ def _folders(spec: KnownImages, member: _Member, root: Path) -> list[Path]:
     return [root / member.folder, root / spec.kind, root / spec.kind / member.folder, root]
 
 
+def _unpack(member: _Member, folder: Path) -> None:
+    """Puts the files in place of their archive."""
+    archive = folder / member.published.files[0].name
+    extract(archive, member.folder, member.files, folder, _LARGEST)
+    archive.unlink()
+
+
 def _split(spec: KnownImages, member: _Member, paths: list[Path]) -> RawSplit:
     parts = [_part(spec, member, path) for path in paths]
     images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
@@ -127,40 +142,78 @@ def _split(spec: KnownImages, member: _Member, paths: list[Path]) -> RawSplit:
 def _part(spec: KnownImages, member: _Member, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Images (N, 32, 32, 3) and classes (N,) of a file, in which the channels come before height and width."""
     content = _content(path, member)
-    picture, pixels = spec.picture, content.get("data")
-    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (np.prod(picture.sizes),):
+    picture, data, labels = spec.picture, content.get("data"), content.get(member.labels_key)
+    pixels = data.bytes() if isinstance(data, _Array) else None
+    if pixels is None or pixels.shape[1:] != (math.prod(picture.sizes),):
         raise DataError(f"{path} holds no 8-bit images of 32x32 in colour", help=MEND)
-    labels = np.asarray(content.get(member.labels_key), dtype=np.int64)
-    if labels.shape != pixels.shape[:1]:
-        raise DataError(f"{path} holds {len(pixels)} images and labels of shape {list(labels.shape)}", help=MEND)
-    check_labels(labels, spec.classes, path, MEND)
-    return pixels.reshape(-1, *picture.sizes).transpose(0, 2, 3, 1), labels
+    if not isinstance(labels, list) or not all(type(label) is int for label in labels) or len(labels) != len(pixels):
+        found = f"{len(labels)} labels" if isinstance(labels, list) else "no labels"
+        raise DataError(f"{path} holds {len(pixels)} images and {found}, expected a whole number for each", help=MEND)
+    classes = np.array(labels, dtype=np.int64)
+    check_labels(classes, spec.classes, path, MEND)
+    return pixels.reshape(-1, *picture.sizes).transpose(0, 2, 3, 1), classes
 
 
 def _content(path: Path, member: _Member) -> dict[str, Any]:
     """The dictionary in a file, once its hash says that it is the published one."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror or error}", help="check the file's permissions") from error
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != member.md5[path.name]:
         raise DataError(f"{path} is damaged: its MD5 is {found}, expected {member.md5[path.name]}", help=MEND)
-    unpickled = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
-    assert isinstance(unpickled, dict)
+    try:
+        unpickled = _PlainValues(io.BytesIO(content), encoding="latin1").load()
+    except Exception as error:  # a pickle can make anything go wrong
+        raise DataError(f"{path} holds something else than pictures and labels: {error}", help=MEND) from error
+    if not isinstance(unpickled, dict):
+        raise DataError(f"{path} holds no dictionary of pictures and labels", help=MEND)
     return unpickled
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """Builds plain values and arrays, and refuses every other class or function."""
+class _Array:
+    """Stands for an array while a pickle is read, so that no code of NumPy runs on what the pickle says."""
 
-    _ALLOWED: Final[Mapping[tuple[str, str], Callable[..., Any]]] = {
-        ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],  # type: ignore[dict-item]
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy", "dtype"): np.dtype,
+    def __init__(self, *_: object) -> None:
+        self._state: object = None
+
+    def __setstate__(self, state: object) -> None:
+        self._state = state
+
+    def bytes(self) -> NDArray[np.uint8] | None:
+        """The array (N, K), where it is one of bytes and they are as many as its shape says."""
+        match self._state:
+            case (_, (int(rows), int(columns)), _Type("u1"), int(is_fortran), str() | bytes() as content):
+                content = content if isinstance(content, bytes) else content.encode("latin1", "ignore")
+                if rows >= 0 and columns >= 0 and rows * columns == len(content):
+                    return np.frombuffer(content, dtype=np.uint8).reshape((rows, columns), order="F" if is_fortran else "C")
+        return None
+
+
+class _Type:
+    """Stands for the type of an array; what else a pickle says of it does not matter to bytes."""
+
+    __match_args__ = ("name",)
+
+    def __init__(self, name: object, *_: object) -> None:
+        self.name = name
+
+    def __setstate__(self, _: object) -> None:
+        pass
+
+
+class _PlainValues(pickle.Unpickler):
+    """Builds plain values and stand-ins for arrays, and refuses every other class or function."""
+
+    _STAND_INS: Final[Mapping[tuple[str, str], type]] = {
+        ("numpy.core.multiarray", "_reconstruct"): _Array,
+        ("numpy", "ndarray"): _Array,
+        ("numpy", "dtype"): _Type,
     }
 
-    def find_class(self, module: str, name: str) -> Callable[..., Any]:
-        if (module, name) not in self._ALLOWED:
+    def find_class(self, module: str, name: str) -> type:
+        if (module, name) not in self._STAND_INS:
             raise pickle.UnpicklingError(f"a pickle of plain arrays does not need {module}.{name}")
-        return self._ALLOWED[module, name]
+        return self._STAND_INS[module, name]

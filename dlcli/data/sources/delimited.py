@@ -37,12 +37,13 @@ def read_names(file: TextFile) -> tuple[str, ...]:
     if all(number_in(name) is not None for name in names):
         what = f"{place}: the first row is all numbers, {shortened(', '.join(names))}, expected the names of the columns"
         raise DataError(what, help=_HEADER)
+    numbers: dict[str, int] = {}
     for number, name in enumerate(names, 1):
         if not name:
             help = f"{_HEADER}; from pandas: frame.to_csv(path, index=False)"
             raise DataError(f"{place}: column {number} has no name", help=help)
-        if name in names[: number - 1]:
-            raise DataError(f"{place}: columns {names.index(name) + 1} and {number} are both called `{name}`", help=_HEADER)
+        if numbers.setdefault(name, number) != number:
+            raise DataError(f"{place}: columns {numbers[name]} and {number} are both called `{name}`", help=_HEADER)
     return names
 
 

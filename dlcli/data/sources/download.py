@@ -1,25 +1,29 @@
-"""Downloads through torchvision, which knows addresses and checksums. Whole or not at all."""
+"""Downloads of published data sets over https, each file with a pinned SHA-256. Whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import http.client
-import io
 import os
 import queue
-import socket
 import tempfile
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, cast
 
 from dlcli.data.raw import DataUnavailableError
+from dlcli.data.sources.published import Published, RemoteFile
 from dlcli.errors import ResourceError
 from dlcli.runtime.durable_files import sync_folder
+
+SCHEMES: Final = ("https",)
+"""What an address may begin with, that of a redirection included."""
 
 ANSWER_SECONDS: Final = 8.0
 """How long servers have to answer at all: name servers, several addresses and several mirrors included."""
@@ -27,126 +31,158 @@ ANSWER_SECONDS: Final = 8.0
 SILENCE_SECONDS: Final = 5.0
 """How long a server may be silent in the middle of a download."""
 
+_HANDLERS: Final = (
+    urllib.request.ProxyHandler,
+    urllib.request.HTTPHandler,
+    urllib.request.HTTPSHandler,
+    urllib.request.HTTPDefaultErrorHandler,
+    urllib.request.HTTPErrorProcessor,
+)
+"""All but those that follow redirections, open files or send passwords."""
+_REDIRECTIONS: Final = (301, 302, 303, 307, 308)
+_MOST_REDIRECTIONS: Final = 5
+_CHUNK: Final = 1 << 16
+"""Bytes that are in memory at once."""
 _BY_HAND: Final = "give the folder that has it with --data-dir or DLCLI_DATA, or use `fallback: digits`"
 
 
-def download(name: str, class_name: str, inside: str, cache: Path, *, allowed: bool) -> Path:
-    """Downloads a data set that torchvision knows.
+class _WrongContentError(Exception):
+    """A server sent something else than what was published."""
 
-    Everything happens in a temporary folder beside the target, which is renamed when all is there, and removed whatever
-    happens, an interruption included.
+
+def download(
+    name: str, published: Published, cache: Path, *, allowed: bool, unpack: Callable[[Path], None] | None = None
+) -> Path:
+    """Downloads a data set.
+
+    Everything happens in a temporary folder beside the target, which is renamed when all is there and verified, and
+    removed whatever happens, an interruption included.
 
     Args:
         name: of the source; the target is the folder of this name in the cache.
-        class_name: its class in `torchvision.datasets`.
-        inside: the folder in which torchvision puts the files, below its root.
+        published: where its files are, and what they are.
         cache: where downloads go.
         allowed: whether it may be downloaded at all.
+        unpack: takes the folder with the verified files and puts what is in an archive in the archive's place.
 
     Returns:
         The target.
 
     Raises:
-        DataUnavailableError: it may not, torchvision can't be imported, no server answers, or something else came.
+        DataUnavailableError: it may not, no server answers, or something else came.
+        DataError: what `unpack` raises.
         ResourceError: the disk is full.
     """
     if not allowed:
         raise DataUnavailableError(name, "it is not on disk", help=_BY_HAND)
-    dataset_class = _torchvision_class(name, class_name)
-    _require_answer(name, _addresses(dataset_class))
+    mirrors = _answering_first(name, published)
     target = cache / name
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=cache) as folder:
-            with _quietly(), _silence_limit(SILENCE_SECONDS):
-                for train in (True, False):
-                    dataset_class(root=folder, train=train, download=True)
-            _move(Path(folder) / inside, target)
-    except (OSError, RuntimeError, http.client.HTTPException) as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=cache) as temporary:
+            folder = Path(temporary) / name
+            folder.mkdir()
+            for file in published.files:
+                _fetch(file, mirrors, folder / file.name)
+            if unpack is not None:
+                unpack(folder)
+            _move(folder, target)
+    except (OSError, http.client.HTTPException, _WrongContentError) as error:
+        if _is_full_disk(error):
             what = f"the disk is full: {name} can't be downloaded to {cache}"
             raise ResourceError(what, help="free some space, or give another folder with --data-dir") from error
         raise DataUnavailableError(name, f"the download failed: {_one_line(error)}", help=_BY_HAND) from error
     return target
 
 
-def _torchvision_class(name: str, class_name: str) -> Any:
-    try:
-        from torchvision import datasets  # noqa: PLC0415 - it takes seconds, and may not be there
-    except Exception as error:  # built for another torch it fails in many ways, RuntimeError among them
-        help = (
-            "install a torchvision built for this torch: both from the same place (beside a CPU-only torch, PyPI's torchvision "
-            f"fails with `operator torchvision::nms does not exist`); or {_BY_HAND}"
-        )
-        reason = f"it is not on disk, and torchvision, which downloads it, can't be imported: {_one_line(error)}"
-        raise DataUnavailableError(name, reason, help=help) from error
-    return getattr(datasets, class_name)
-
-
-def _addresses(dataset_class: Any) -> list[str]:
-    """One address on each server that has the data."""
-    if hasattr(dataset_class, "url"):
-        return [dataset_class.url]
-    resources = dataset_class.resources
-    if isinstance(resources, dict):
-        return [resources["train"][0][0]]
-    return [mirror + resources[0][0] for mirror in dataset_class.mirrors]
-
-
-def _require_answer(name: str, addresses: Sequence[str]) -> None:
-    """Returns as soon as one server answers anything.
+def _answering_first(name: str, published: Published) -> Sequence[str]:
+    """The mirrors, the first one that answers anything before the others.
 
     A name server or an address that swallows what it is sent keeps a caller waiting for each of its tries in turn, which
     no timeout of a socket bounds: hence threads, which are left behind. They read nothing and write nothing.
     """
-    answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    for address in addresses:
-        threading.Thread(target=_knock, args=(address, answers), daemon=True).start()
+    answers: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
+    for mirror in published.mirrors:
+        threading.Thread(target=_knock, args=(mirror, published.files[0].name, answers), daemon=True).start()
     reason = f"no answer within {ANSWER_SECONDS:g} seconds"
     with contextlib.suppress(queue.Empty):
-        for _ in addresses:
-            refusal = answers.get(timeout=ANSWER_SECONDS)
+        for _ in published.mirrors:
+            mirror, refusal = answers.get(timeout=ANSWER_SECONDS)
             if refusal is None:
-                return
+                return (mirror, *(other for other in published.mirrors if other != mirror))
             reason = refusal
     raise DataUnavailableError(name, f"it is not on disk, and its server can't be reached: {reason}", help=_BY_HAND)
 
 
-def _knock(address: str, answers: queue.SimpleQueue[str | None]) -> None:
+def _knock(mirror: str, name: str, answers: queue.SimpleQueue[tuple[str, str | None]]) -> None:
     try:
-        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=ANSWER_SECONDS):  # noqa: S310
-            answers.put(None)
-    except urllib.error.HTTPError as error:  # an answer: torchvision will say what is wrong with it
+        with _open(mirror + name, "HEAD", ANSWER_SECONDS):
+            answers.put((mirror, None))
+    except urllib.error.HTTPError as error:  # an answer: the download will say what is wrong with it
         error.close()
-        answers.put(None)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        answers.put(_one_line(error))
+        answers.put((mirror, None))
+    except (OSError, http.client.HTTPException) as error:
+        answers.put((mirror, _one_line(error)))
 
 
-@contextlib.contextmanager
-def _silence_limit(seconds: float) -> Iterator[None]:
-    """A timeout for the sockets that torchvision opens, which passes none of its own."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
+def _open(address: str, method: str, timeout: float) -> http.client.HTTPResponse:
+    """An answer; a redirection is followed only to where a download may come from."""
+    opener = urllib.request.OpenerDirector()
+    for handler in _HANDLERS:
+        opener.add_handler(handler())
+    for _ in range(_MOST_REDIRECTIONS + 1):
+        if not address.lower().startswith(tuple(f"{scheme}://" for scheme in SCHEMES)):
+            raise urllib.error.URLError(f"{address[:100]} does not begin with {SCHEMES[0]}")
+        request = urllib.request.Request(address, headers={"User-Agent": "dlcli"}, method=method)  # noqa: S310 - checked
+        try:
+            return cast("http.client.HTTPResponse", opener.open(request, timeout=timeout))
+        except urllib.error.HTTPError as error:
+            if error.code not in _REDIRECTIONS or "Location" not in error.headers:
+                raise
+            error.close()
+            address = _redirected(address, error.headers["Location"])
+    raise urllib.error.URLError("the server redirects without an end")
+
+
+def _redirected(address: str, location: str) -> str:
     try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
+        return urllib.parse.urljoin(address, location)
+    except ValueError as error:
+        raise urllib.error.URLError(f"the server redirects to no address: {location[:100]}") from error
 
 
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
+def _fetch(file: RemoteFile, mirrors: Sequence[str], target: Path) -> None:
+    """Fetches a file from the first mirror that has it as it was published."""
+    for place, mirror in enumerate(mirrors, 1):
+        try:
+            _receive(file, mirror + file.name, target)
+        except (OSError, http.client.HTTPException, _WrongContentError) as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
+            if place == len(mirrors) or _is_full_disk(error):
+                raise
+        else:
+            return
+
+
+def _receive(file: RemoteFile, address: str, target: Path) -> None:
+    digest, received = hashlib.sha256(), 0
+    with _open(address, "GET", SILENCE_SECONDS) as answer, target.open("wb") as content:
+        while chunk := answer.read(_CHUNK):
+            received += len(chunk)
+            if received > file.size:
+                raise _WrongContentError(f"{address} sends more than the {file.size:,} bytes that were published")
+            digest.update(chunk)
+            content.write(chunk)
+    if received < file.size:
+        raise _WrongContentError(f"{address} sent {received:,} of {file.size:,} bytes")
+    if digest.hexdigest() != file.sha256:
+        found, expected = digest.hexdigest()[:12], file.sha256[:12]
+        raise _WrongContentError(f"{address} is not what was published: its SHA-256 is {found}..., expected {expected}...")
 
 
 def _move(folder: Path, target: Path) -> None:
-    """Puts a complete folder in its place, or, where there is an incomplete one already, its files one by one.
-
-    What torchvision unpacked beside a .gz is left out: the .gz is smaller and carries a checksum.
-    """
-    for compressed in folder.glob("*.gz"):
-        compressed.with_suffix("").unlink(missing_ok=True)
+    """Puts a complete folder in its place, or, where there is an incomplete one already, its files one by one."""
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -161,9 +197,15 @@ def _move(folder: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
+def _is_full_disk(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def _one_line(error: BaseException) -> str:
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, OSError):
         error = error.reason
+    elif isinstance(error, urllib.error.URLError) and not isinstance(error, urllib.error.HTTPError):
+        return str(error.reason)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return " ".join(str(error).split())[:300] or type(error).__name__

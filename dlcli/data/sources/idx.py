@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, Final
 
 import numpy as np
 
@@ -24,8 +25,8 @@ _TYPES: Final[Mapping[int, np.dtype[Any]]] = {
     0x0E: np.dtype(">f8"),
 }
 _MOST_AXES: Final = 8
-_LARGEST: Final = 1 << 32
-"""Bytes. A damaged header must not make a machine run out of memory."""
+_LARGEST: Final = 1 << 28
+"""Bytes of the values, several times what the data sets have whose files these are."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,8 @@ def read_idx(path: Path, mend: str) -> IdxFile:
     Raises:
         DataError: it can't be read, is no IDX file, or is longer or shorter than it says.
     """
-    opener = cast("Callable[[Path, str], BinaryIO]", gzip.open if path.suffix == ".gz" else open)
     try:
-        with opener(path, "rb") as file:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             return _read(file, path, mend)
     except EOFError as error:
         raise DataError(f"{path} is cut off: the compressed data ends too early", help=mend) from error
@@ -63,7 +63,7 @@ def read_idx(path: Path, mend: str) -> IdxFile:
         raise DataError(f"{path} can't be read: {error.strerror or error}", help="check the file's permissions") from error
 
 
-def _read(file: BinaryIO, path: Path, mend: str) -> IdxFile:
+def _read(file: BufferedIOBase, path: Path, mend: str) -> IdxFile:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not 1 <= magic[3] <= _MOST_AXES:
         raise DataError(f"{path} is no IDX file: it begins with {magic.hex(' ') or 'nothing'}", help=mend)
@@ -73,11 +73,13 @@ def _read(file: BinaryIO, path: Path, mend: str) -> IdxFile:
         raise DataError(f"{path} is cut off inside its header", help=mend)
     sizes = tuple(int.from_bytes(axes[at : at + 4], "big") for at in range(0, len(axes), 4))
     expected = kind.itemsize * int(np.prod(sizes, dtype=object))
-    content = file.read(min(expected, _LARGEST) + 1)
-    if len(content) != expected:
-        found = f"only {len(content)}" if len(content) < expected else "more"
-        raise DataError(f"{path} is damaged: its header {list(sizes)} says {expected} bytes, and it has {found}", help=mend)
-    values = np.frombuffer(content, dtype=kind).reshape(sizes)
+    says = f"{path} is damaged: its header {list(sizes)} says {expected:,} bytes"
+    if expected > _LARGEST:
+        raise DataError(f"{says}, and at most {_LARGEST:,} are read", help=mend)
+    content = np.empty(expected, dtype=np.uint8)
+    found = file.readinto(content.data)
+    if found < expected or file.read(1):
+        raise DataError(f"{says}, and it has {'more' if found == expected else f'only {found:,}'}", help=mend)
     digest = hashlib.sha256(magic + axes)
-    digest.update(content)
-    return IdxFile(values.astype(kind.newbyteorder("=")), digest.hexdigest())
+    digest.update(content.data)
+    return IdxFile(content.view(kind).reshape(sizes).astype(kind.newbyteorder("="), copy=False), digest.hexdigest())

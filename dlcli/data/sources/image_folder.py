@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from dlcli.config.data import ImageFolder
 from dlcli.config.facts import TARGET, DataFacts, Target
@@ -21,11 +20,14 @@ from dlcli.config.shapes import Image as ImageShape
 from dlcli.data import pictures
 from dlcli.data.directories import Directories
 from dlcli.data.raw import RawData, RawSplit
+from dlcli.data.sources.growth import check_growth
 from dlcli.data.sources.located import locate
 from dlcli.errors import DataError
 
 _SPLITS: Final = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
 _KINDS: Final = "PNG, JPEG, BMP or WebP"
+_MOST_TIMES: Final = 100
+"""So many times larger than their files pictures may be in memory."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def _files(folder: Path, classes: Sequence[str]) -> tuple[list[tuple[Path, int]]
 def _first_picture(spec: ImageFolder, folder: _Folder) -> ImageShape:
     path = folder.files["train"][0][0]
     try:
-        with _strictly():
+        with pictures.unwarned():
             height, width = pictures.size_of(path)
             channels = spec.channels or (1 if pictures.is_grey(path) else 3)
     except Exception as error:
@@ -157,6 +159,11 @@ def _first_picture(spec: ImageFolder, folder: _Folder) -> ImageShape:
 
 def _decoded(paths: list[Path], channels: int, resize: tuple[int, int] | None, first: tuple[int, int]) -> NDArray[np.uint8]:
     """All pictures (N, H, W, channels): at the size of `resize`, or else all of the size of the first."""
+    if resize is None:
+        size = sum(path.stat().st_size for path in paths)
+        help = "scale them all down with data.resize, for example data.resize=[128, 128]"
+        what = f"{len(paths):,} pictures of {first[0]}x{first[1]} like {paths[0]}"
+        check_growth(what, len(paths) * math.prod(first) * channels, size, help, _MOST_TIMES)
     images = np.empty((len(paths), *(resize or first), channels), dtype=np.uint8)
     failures: list[tuple[Path, Exception]] = []
     odd: list[tuple[Path, tuple[int, int]]] = []
@@ -177,7 +184,7 @@ def _decoded(paths: list[Path], channels: int, resize: tuple[int, int] | None, f
         else:
             odd.append((path, picture.shape[:2]))
 
-    with _strictly(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with pictures.unwarned(), ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(decode, range(len(paths))):
             pass
     if failures:
@@ -197,7 +204,8 @@ def unreadable(failures: list[tuple[Path, Exception]]) -> DataError:
     if isinstance(error, UnidentifiedImageError):
         reason = "it is damaged or not complete" if pictures.begins_as_picture(path) else f"it is no {_KINDS} file"
     what = f"{path} can't be read as a picture{_and_more(len(failures))}: {reason}"
-    return DataError(what, help="replace it, or remove it from the folder")
+    mend = "scale it down" if isinstance(error, pictures.TooLargeError) else "replace it"
+    return DataError(what, help=f"{mend}, or remove it from the folder")
 
 
 def _and_more(count: int) -> str:
@@ -206,12 +214,3 @@ def _and_more(count: int) -> str:
 
 def _of_them(count: int) -> str:
     return f" ({count} of them)" if count > 1 else ""
-
-
-@contextmanager
-def _strictly() -> Iterator[None]:
-    """A picture that is suspiciously large is an error; what else Pillow remarks on does not matter here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from dlcli.config.data import FashionMnist, Kmnist, KnownImages, Mnist, Qmnist
 from dlcli.data.directories import Directories
 from dlcli.data.raw import DataUnavailableError, RawData, RawSplit
+from dlcli.data.sources import published
 from dlcli.data.sources.answers import check_labels
 from dlcli.data.sources.download import download
 from dlcli.data.sources.idx import IdxFile, read_idx
+from dlcli.data.sources.published import Published
 from dlcli.errors import DataError
 
 MEND: Final = "delete the file, and all are downloaded again, or put an intact copy in its place"
@@ -40,14 +42,16 @@ class _Member:
     """What is known of a data set of the family.
 
     Attributes:
-        torchvision: its class there.
+        torchvision: the folder that torchvision downloads it to.
         class_names: of its ten classes.
+        published: its compressed files on the network.
         files: their names.
         sha256: of uncompressed files, where known.
     """
 
     torchvision: str
     class_names: tuple[str, ...]
+    published: Published
     files: _Files = _Files()
     sha256: Mapping[str, str] | None = None
 
@@ -80,10 +84,10 @@ _MNIST_SHA256: Final = {
 }
 
 MEMBERS: Final[Mapping[type[KnownImages], _Member]] = {
-    Mnist: _Member("MNIST", _DIGITS, sha256=_MNIST_SHA256),
-    FashionMnist: _Member("FashionMNIST", _CLOTHING),
-    Kmnist: _Member("KMNIST", _SYLLABLES),
-    Qmnist: _Member("QMNIST", _DIGITS, _QMNIST_FILES),
+    Mnist: _Member("MNIST", _DIGITS, published.MNIST, sha256=_MNIST_SHA256),
+    FashionMnist: _Member("FashionMNIST", _CLOTHING, published.FASHION_MNIST),
+    Kmnist: _Member("KMNIST", _SYLLABLES, published.KMNIST),
+    Qmnist: _Member("QMNIST", _DIGITS, published.QMNIST, _QMNIST_FILES),
 }
 
 
@@ -137,7 +141,7 @@ def _file(folder: Path, name: str) -> Path | None:
 
 def _download(spec: KnownImages, member: _Member, folders: list[Path], cache: Path, allowed: bool) -> Path:
     try:
-        return download(spec.kind, member.torchvision, f"{member.torchvision}/raw", cache, allowed=allowed)
+        return download(spec.kind, member.published, cache, allowed=allowed)
     except DataUnavailableError as error:
         incomplete = next((folder for folder in folders if len(_missing(folder, member)) < len(member.files.names)), None)
         if incomplete is None:

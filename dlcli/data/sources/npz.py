@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import io
+import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Final
 
 import numpy as np
 from numpy.lib import format as npy
 
+from dlcli.config.tree import shortened
 from dlcli.data.raw import Array
+from dlcli.data.sources.growth import check_growth
 from dlcli.errors import DataError
+
+_PACKINGS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""What NumPy writes. Other ways of packing can ask for memory of their own."""
+_LONGEST_HEADER: Final = 1 << 16
+"""Bytes."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +42,14 @@ def read_headers(path: Path) -> dict[str, Header]:
         DataError: it is no .npz file, is damaged, or an array holds Python objects, which only a pickle can bring.
     """
     with _damage_reported(path), zipfile.ZipFile(path) as archive:
-        members = [name for name in archive.namelist() if name.endswith(".npy")]
-        headers = {name.removesuffix(".npy"): _header(archive, name) for name in members}
+        members = {name.removesuffix(".npy"): archive.getinfo(name) for name in archive.namelist() if name.endswith(".npy")}
+        headers = {name: _header(archive, member) for name, member in members.items()}
     for name, header in headers.items():
         if header.dtype.hasobject:
             help = f"write numbers: np.savez(..., {name}=np.asarray({name}, dtype='float32'))"
             raise DataError(f"{name} in {path} holds Python objects, and is not read for safety's sake", help=help)
+    help = "write it without packing it: np.savez(path, ...); or give fewer samples"
+    check_growth(f"all in {path}", sum(member.file_size for member in members.values()), path.stat().st_size, help)
     return headers
 
 
@@ -47,16 +59,25 @@ def read_array(path: Path, name: str) -> Array:
     Raises:
         DataError: it is damaged.
     """
-    with _damage_reported(path), np.load(path, allow_pickle=False) as file:
-        return cast("Array", file[name])
+    with _damage_reported(path), zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
+        array: Array = npy.read_array(member, allow_pickle=False)
+        return array
 
 
-def _header(archive: zipfile.ZipFile, name: str) -> Header:
-    with archive.open(name) as member:
-        version = npy.read_magic(member)
-        reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, _, dtype = reader(member)
-        return Header(shape, dtype)
+def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Header:
+    """What an array is; that it has as many values as it says, so that no more are made room for."""
+    if member.compress_type not in _PACKINGS:
+        raise ValueError(f"{member.filename} is packed in a way that NumPy does not use")
+    with archive.open(member) as content:
+        begin = io.BytesIO(content.read(_LONGEST_HEADER))
+    version = npy.read_magic(begin)
+    reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = reader(begin)
+    expected = math.prod(shape) * dtype.itemsize
+    if not dtype.hasobject and (min(shape, default=0) < 0 or begin.tell() + expected != member.file_size):
+        found = f"{member.filename} has {member.file_size - begin.tell():,} bytes of values"
+        raise ValueError(f"{found}, and {dtype} {shortened(str(list(shape)))} takes {shortened(f'{expected:,}')}")
+    return Header(shape, dtype)
 
 
 @contextmanager
@@ -66,7 +87,7 @@ def _damage_reported(path: Path) -> Iterator[None]:
         yield
     except zipfile.BadZipFile as error:
         raise DataError(f"{path} is no .npz file, or is damaged: {error}", help=mend) from error
-    except (ValueError, EOFError, KeyError, RuntimeError, zlib.error) as error:
+    except (ValueError, EOFError, KeyError, RuntimeError, zlib.error, tokenize.TokenError) as error:
         raise DataError(f"{path} is damaged: {error}", help=mend) from error
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror or error}", help="check the file and its permissions") from error

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +17,13 @@ from dlcli.config.shapes import Time, Token
 from dlcli.config.tree import shortened
 from dlcli.data.directories import Directories
 from dlcli.data.raw import NewSamples, RawData, RawSplit
+from dlcli.data.sources.growth import check_growth
 from dlcli.data.sources.labels import Label, Labels, class_names, padded
 from dlcli.data.sources.located import locate
 from dlcli.data.sources.text_rows import FORMATS, Columns, Rows, read_rows
 from dlcli.data.sources.vocabulary import UNKNOWN, Steps, Tokens, Vocabulary, joined, steps_of
 from dlcli.data.splits import Indices, held_out
 from dlcli.errors import DataError
-
-_MOST_TOKENS: Final = 2**31
-"""Of all samples, the padding included: 16 GiB of them."""
 
 
 @dataclass(frozen=True)
@@ -243,10 +240,7 @@ def _split(spec: TextLines, texts: _Texts, name: str, notices: list[str]) -> Raw
     samples = texts.splits[name]
     steps = [texts.steps[sample] for sample in samples]
     lengths = _lengths(steps)
-    if len(steps) * int(lengths.max()) > _MOST_TOKENS:
-        what = f"{texts.path}: {len(steps):,} texts of up to {lengths.max():,} {spec.unit} are too many for the memory"
-        raise DataError(what, help="cut long texts off with data.max_length, or give fewer")
-    inputs = _tokens(steps, lengths, texts.vocabulary)
+    inputs = _tokens(steps, lengths, texts.vocabulary, f"{texts.path}: ")
     unknown = _all_unknown(inputs, texts.vocabulary)
     if unknown.size:
         row = samples[unknown[0]]
@@ -262,8 +256,12 @@ def _lengths(steps: Sequence[Steps]) -> NDArray[np.int64]:
     return np.array([len(text) for text in steps], dtype=np.int64)
 
 
-def _tokens(steps: Sequence[Steps], lengths: NDArray[np.int64], vocabulary: Vocabulary) -> Tokens:
+def _tokens(steps: Sequence[Steps], lengths: NDArray[np.int64], vocabulary: Vocabulary, place: str = "") -> Tokens:
     """The tokens of texts (N, T)."""
+    what = f"{place}{len(lengths):,} texts padded to {lengths.max():,} {vocabulary.unit}"
+    token = np.dtype(np.int64).itemsize
+    padded_size, size = (int(tokens) * token for tokens in (len(lengths) * lengths.max(), lengths.sum()))
+    check_growth(what, padded_size, size, "cut long texts off with data.max_length, or give fewer")
     return padded(vocabulary.tokens(joined(steps, vocabulary.unit)), lengths)
 
 

@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 from dlcli.config.data.series import Missing
 from dlcli.config.tree import shortened
 from dlcli.config.values import LARGEST_FLOAT
+from dlcli.data.sources.growth import check_growth
 from dlcli.data.sources.missing_values import filled
 from dlcli.data.sources.text_file import TextFile, number_in
 from dlcli.data.sources.ts_header import TsHeader, read_header
 from dlcli.errors import DataError
 
+_LARGEST: Final = 10**9
+"""Bytes of a file: its series are all in memory at once."""
 _MISSING: Final = ("?", "nan", "+nan", "-nan")
 LABEL: Final = "the class or the value stands at the end of the line, after the last `:`"
 
@@ -86,8 +89,11 @@ def read_ts(file: TextFile, missing: Missing, *, is_new: bool = False) -> TsFile
         is_new: whether the series are to be predicted: what stands at the end of a line may be left out.
 
     Raises:
-        DataError: it is damaged, does not keep to its header, or holds what can't be read.
+        DataError: it is too large or damaged, does not keep to its header, or holds what can't be read.
     """
+    if file.size > _LARGEST:
+        what = f"{file.path} has {file.size / 1e9:.1f} GB, and files of series of at most {_LARGEST / 1e9:.0f} GB are read"
+        raise DataError(what, help="keep fewer series, or save them as an .npz file for `name: arrays`")
     all_series: list[_Series] = []
     with file.opened() as text:
         content = _content(text)
@@ -99,7 +105,12 @@ def read_ts(file: TextFile, missing: Missing, *, is_new: bool = False) -> TsFile
     if not all_series:
         raise DataError(f"{file.path} holds no series after `@data`", help="write a line for each: 1,2,3:a")
     lengths = np.array([len(series.values) for series in all_series], dtype=np.int64)
-    inputs = np.zeros((len(lengths), lengths.max(), all_series[0].values.shape[1]), dtype=np.float32)
+    dimensions = all_series[0].values.shape[1]
+    bytes_a_step = np.dtype(np.float32).itemsize * dimensions
+    padded, written = (int(steps) * bytes_a_step for steps in (len(lengths) * lengths.max(), lengths.sum()))
+    what = f"{file.path}: {len(lengths):,} series padded to {lengths.max():,} steps"
+    check_growth(what, padded, written, "cut long series, or leave them out")
+    inputs = np.zeros((len(lengths), lengths.max(), dimensions), dtype=np.float32)
     for row, series in zip(inputs, all_series, strict=True):
         row[: len(series.values)] = series.values
     lines, labels = (tuple(series.line for series in all_series), tuple(series.label for series in all_series))

@@ -122,7 +122,7 @@ class _Attack:
 def test_a_pickle_can_run_nothing(root: Path, write: Write) -> None:
     """Not even where its hash is right."""
     write(Cifar10, root / "cifar10", extra=_Attack())
-    with pytest.raises(pickle.UnpicklingError, match="does not need"):
+    with pytest.raises(DataError, match="holds something else than pictures and labels: .* does not need"):
         _read(Cifar10(), root)
 
 
@@ -131,7 +131,11 @@ def test_a_pickle_can_run_nothing(root: Path, write: Write) -> None:
     [
         ({"data": np.zeros((20, 3071), np.uint8)}, "holds no 8-bit images of 32x32"),
         ({"data": np.zeros((20, 3072), np.int32)}, "holds no 8-bit images of 32x32"),
-        ({"labels": [0] * 19}, r"holds 20 images and labels of shape \[19\]"),
+        ({"data": np.zeros((20, 3072), object)}, "holds no 8-bit images of 32x32"),
+        ({"data": [0] * 20}, "holds no 8-bit images of 32x32"),
+        ({"labels": [0] * 19}, r"holds 20 images and 19 labels"),
+        ({"labels": [0.5] * 20}, r"holds 20 images and 20 labels, expected a whole number for each"),
+        ({"labels": np.zeros(20, np.uint8)}, r"holds 20 images and no labels"),
         ({"labels": [0] * 19 + [10]}, "label 10 in row 19 of .*test_batch is not one of 0 to 9"),
         ({"label_names": ["one"]}, "does not name 10 classes"),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -295,15 +294,6 @@ class TestFallback:
         """Of pictures and of arrays."""
         for spec in (ImageFolder(path="absent", fallback=Digits()), Arrays(path="absent.npz", fallback=Digits())):
             assert open_dataset(spec, directories, lambda _: None).used == "digits"
-
-    def test_it_answers_a_torchvision_that_can_not_be_imported(
-        self, directories: Directories, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """The network is not even asked."""
-        monkeypatch.setitem(sys.modules, "torchvision", None)
-        notices: list[str] = []
-        assert open_dataset(Mnist(fallback=Digits()), directories, notices.append).used == "digits"
-        assert "torchvision" in notices[0]
 
     def test_it_never_hides_damaged_data(self, root: Path, open_: Open) -> None:
         """A cut file, wrong labels, an unreadable picture, arrays that don't fit."""

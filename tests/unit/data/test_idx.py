@@ -83,7 +83,7 @@ def test_a_flipped_bit_is_found_by_the_checksum(intact: Path) -> None:
         (b"\0\0\x07\x01\0\0\0\0", "is no IDX file"),
         (b"\0\0\x08\x00", "is no IDX file"),
         (b"\0\0\x08\x01\0\0\0\x02abc", r"says 2 bytes, and it has more"),
-        (b"\0\0\x08\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xffabc", "and it has only 3"),
+        (b"\0\0\x08\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xffabc", "and at most 268,435,456 are read"),
     ],
 )
 def test_what_is_no_idx_file_is_refused(tmp_path: Path, content: bytes, words: str) -> None:

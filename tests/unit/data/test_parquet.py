@@ -18,6 +18,7 @@ from dlcli.config.shapes import Vector
 from dlcli.data.directories import Directories
 from dlcli.data.raw import DataUnavailableError, RawData
 from dlcli.data.sources import csv_table, parquet
+from dlcli.data.sources.text_file import TextFile
 from dlcli.errors import DataError
 
 pa = pytest.importorskip("pyarrow")
@@ -126,7 +127,7 @@ def test_forecasts_continue_the_dates(tmp_path: Path, dates: Any, after: tuple[s
         ({"x": [1.0] * 3, "y": [1, 2, None]}, {}, "row 3: column `y` is empty, expected a number"),
         ({"t": [_HOURS[0], None], "x": [1.0] * 2}, {"time": "t", "window": 1}, "row 2: column `t` holds '', expected a number or"),
         ({"t": [_HOURS[0]] * 2, "x": [1.0] * 2}, {"time": "t", "window": 1}, "row 2: column `t` holds .*, which row 1 holds too"),
-        ({"x": [[1], [2]], "y": [0.5] * 2}, {"features": "x"}, r"row 1: column `x` holds '\[1\]', expected a number"),
+        ({"x": [[1], [2]], "y": [0.5] * 2}, {"features": "x"}, "row 1: column `x` holds 'a nested value', expected a number"),
         ({"x": [1.0], "y": [2.0]}, {"target": "z"}, "has no column `z`, which data.target names"),
         ({"x": pa.array([], pa.float64()), "y": pa.array([], pa.float64())}, {}, "has columns and no rows"),
         ({}, {}, "has no columns"),
@@ -179,6 +180,26 @@ def test_more_numbers_than_fit_into_memory_are_refused(tmp_path: Path, monkeypat
     with pytest.raises(DataError, match="has 400 rows of 3 columns, and at most 1,000 numbers are read"):
         _facts(path)
     assert _facts(path, features="x").input == Vector(1)
+
+
+def test_a_long_text_that_many_rows_share_is_refused(tmp_path: Path) -> None:
+    """It stands once in the file, which has 50 kB, and would fill 4 GB."""
+    places = pa.array(np.zeros(4000, np.int32))
+    text = pa.DictionaryArray.from_arrays(places, pa.array(["x" * 1_000_000]))
+    path = _written(tmp_path, {"x": text, "y": [0.5] * 4000})
+    assert path.stat().st_size < 100_000
+    with pytest.raises(DataError, match="column `x` has a cell of 1,000,000 characters, and at most 131,072 are read"):
+        _facts(path, features="x")
+
+
+def test_texts_that_many_rows_share_are_kept_once(tmp_path: Path) -> None:
+    """Classes in the order of the rows, missing ones among them, from several groups of rows."""
+    names = [None if row == 7 else "ab"[row % 2] for row in range(10_000)]
+    path = tmp_path / "table.parquet"
+    pq.write_table(pa.table({"x": np.arange(10_000.0), "y": names}), path, row_group_size=3000)
+    table = parquet.read_columns(TextFile.at(path), ("x",), ("y",))
+    assert table.columns["y"].texts == tuple(name or "" for name in names)
+    assert len({id(text) for text in table.columns["y"].texts}) == 3
 
 
 def test_without_pyarrow_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

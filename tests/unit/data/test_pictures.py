@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +113,20 @@ def test_other_decoders_are_not_let_near_a_file(tmp_path: Path) -> None:
     (tmp_path / "a.gif").rename(tmp_path / "a.png")
     with pytest.raises(Image.UnidentifiedImageError):
         pictures.read_picture(tmp_path / "a.png", 3)
+
+
+@pytest.mark.parametrize("pixels", [pictures.MOST_PIXELS + 1, 2 * pictures.MOST_PIXELS + 2], ids=["a few", "twice as many"])
+@pytest.mark.parametrize("look", [pictures.is_grey, pictures.size_of, lambda path: pictures.read_picture(path, 3)])
+def test_a_picture_of_too_many_pixels_is_refused_before_they_are_read(
+    tmp_path: Path, look: Callable[[Path], object], pixels: int
+) -> None:
+    """Wherever a picture is opened; a header is all that there is. Pillow warns of some and refuses others."""
+    header = struct.pack(">IIBBBBB", pixels, 1, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", b""), (b"IEND", b""))
+    packed = (struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks)
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(packed))
+    with pytest.raises(pictures.TooLargeError, match="it has more than 89,478,485 pixels"), pictures.unwarned():
+        look(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

@@ -350,7 +350,7 @@ def test_a_folder_without_texts_and_a_path_that_leads_nowhere(tmp_path: Path) ->
 def test_many_texts_with_a_long_one_among_them_are_not_padded_into_the_memory(write: Write) -> None:
     """Which text is too long to be meant is said, and how to cut it off."""
     path = write("a\tx\n" * 30_000 + f"{'a' * 100_000}\tx\n", "t.txt")
-    with pytest.raises(DataError, match="30,001 texts of up to 100,000 characters are too many") as error:
+    with pytest.raises(DataError, match="30,001 texts padded to 100,000 characters would take 22.4 GiB of memory") as error:
         _read(path)
     assert "data.max_length" in (error.value.help or "")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -53,40 +54,116 @@ def test_a_package_that_is_not_there_has_no_version(monkeypatch: pytest.MonkeyPa
     assert environment(torch.device("cpu"))["torchvision"] is None
 
 
-def test_the_commit_and_whether_files_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The full hash in a clean folder, whatever tags there are; `-dirty` behind it once a file differs."""
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The working folder is a repository with one commit; that commit."""
     monkeypatch.chdir(tmp_path)
-    _git("init")
+    _git("init", "-b", "main")
     (tmp_path / "a").write_text("1")
     _git("add", "a")
     _git("commit", "-m", "a")
-    _git("tag", "-a", "v1", "-m", "v1")
-    commit = _git("rev-parse", "HEAD")
-    assert git_commit() == commit
+    return _git("rev-parse", "HEAD")
+
+
+def test_the_commit_is_that_of_git(repository: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a branch, whether files differ or not, and in a folder below."""
+    assert git_commit() == repository
     (tmp_path / "a").write_text("2")
-    assert git_commit() == f"{commit}-dirty"
+    (tmp_path / "deep" / "down").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "deep" / "down")
+    assert git_commit() == repository
 
 
-def test_outside_a_repository_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that git does not know gives None and no message."""
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("checkout", "--detach"),
+        ("checkout", "-b", "with/slashes.and-dots"),
+        ("pack-refs", "--all"),
+        ("gc", "--quiet"),
+        ("tag", "-a", "v1", "-m", "v1"),
+    ],
+    ids=" ".join,
+)
+def test_the_commit_is_found_however_git_keeps_it(repository: str, command: tuple[str, ...]) -> None:
+    """Detached, on a branch of a long name, packed with others."""
+    _git(*command)
+    assert git_commit() == repository
+
+
+def test_the_commit_of_a_second_working_folder_is_its_own(
+    repository: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There `.git` is a file, and the branches are where the first one has them, packed or not."""
+    second = tmp_path.with_name("second")
+    _git("worktree", "add", "-b", "other", str(second))
+    monkeypatch.chdir(second)
+    _git("commit", "--allow-empty", "-m", "b")
+    commit = _git("rev-parse", "HEAD")
+    assert git_commit() == commit != repository
+    _git("pack-refs", "--all")
+    assert git_commit() == commit
+
+
+def test_a_repository_without_a_commit_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fresh from `git init`."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    _git("init")
     assert git_commit() is None
 
 
-def test_without_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without git trains all the same."""
-    monkeypatch.setattr(shutil, "which", lambda _: None)
+def test_outside_a_repository_there_is_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of all folders has none above it."""
+    monkeypatch.chdir("/")
     assert git_commit() is None
 
 
-@pytest.mark.parametrize("error", [OSError("no"), subprocess.TimeoutExpired("git", 5)])
-def test_a_git_that_fails_gives_no_commit(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A git that hangs or can't start holds nothing up."""
+def test_nothing_that_a_repository_names_is_run(repository: str, tmp_path: Path) -> None:
+    """`core.fsmonitor` is a program that git itself would start."""
+    hook = tmp_path / "hook"
+    hook.write_text("#!/bin/sh\ntouch was-here\n")
+    hook.chmod(0o755)
+    _git("config", "core.fsmonitor", str(hook))
+    assert git_commit() == repository
+    assert not (tmp_path / "was-here").exists()
+    assert "subprocess" not in module.__dict__
 
-    def fail(*arguments: object, **options: object) -> None:
-        raise error
 
-    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/git")
-    monkeypatch.setattr(subprocess, "run", fail)
+HOSTILE = {
+    "a place outside": "ref: refs/../../secret",
+    "an absolute place": "ref: /etc/passwd",
+    "no branch": "ref: secret",
+    "a hidden part": "ref: refs/.hidden",
+    "other text": "0123456789abcdef",
+    "too long": "0" * 41,
+    "nothing": "",
+    "no text": "ref: refs/heads/\0\ud800",
+}
+
+
+@pytest.mark.parametrize("head", HOSTILE.values(), ids=HOSTILE)
+def test_a_head_that_is_none_gives_no_commit(head: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it lead to files elsewhere."""
+    (tmp_path / ".git" / "refs").mkdir(parents=True)
+    (tmp_path / ".git" / "HEAD").write_text(head, errors="surrogatepass")
+    for secret in (tmp_path / "secret", tmp_path / ".git" / "secret", tmp_path / ".git" / "refs" / ".hidden"):
+        secret.write_text("0" * 40)
+    monkeypatch.chdir(tmp_path)
     assert git_commit() is None
+
+
+def test_a_pipe_in_place_of_a_file_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be waited for forever."""
+    (tmp_path / ".git").mkdir()
+    os.mkfifo(tmp_path / ".git" / "HEAD")
+    monkeypatch.chdir(tmp_path)
+    assert git_commit() is None
+
+
+def test_the_processor_is_named_as_linux_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere it is the kind of machine."""
+    file = tmp_path / "cpuinfo"
+    monkeypatch.setattr(module, "_CPU_FILE", file)
+    assert environment(torch.device("cpu"))["device_name"] == platform.machine()
+    file.write_text("processor\t: 0\nmodel name\t: A fast one @ 3.00GHz\n\nprocessor\t: 1\nmodel name\t: Another\n")
+    assert environment(torch.device("cpu"))["device_name"] == "A fast one @ 3.00GHz"
