@@ -155,7 +155,7 @@ CHECKPOINTS: dict[str, tuple[Tamper, str]] = {
     "a hidden file": (lambda it: _list(it, ".safetensors", b""), "names files"),
     "a link to weights": (lambda it: _link_to(it.parents[4] / "outside" / "weights", it / WEIGHTS), "can't be read"),
     "a link to a checkpoint": (lambda it: _link_to(it.parents[4] / "outside" / it.name, it), "is a link"),
-    "weights of 4 GiB of nothing": (lambda it: _sparse(it), "is damaged"),
+    "weights of 4 GiB of nothing": (lambda it: _sparse(it), "is damaged"),  # noqa: PLW0108 - it is defined below
     "a pipe for weights": (lambda it: _fifo(it / WEIGHTS), "is no file"),
     "a pipe for a manifest": (lambda it: _fifo(it / "MANIFEST.json"), "is no file"),
     "a nested manifest": (lambda it: (it / "MANIFEST.json").write_text(_NESTED), "can't be read"),

@@ -1,0 +1,137 @@
+"""What a run that goes on says of itself, and what it keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlcli.errors import ResourceError
+from dlcli.runtime.lock import locked
+from dlcli.training import checkpoint_writer
+from tests.integration.conftest import Cli
+
+RUN = Path("runs/a")
+
+
+@pytest.fixture
+def cut(cli: Cli, quick: Path) -> Cli:
+    """The command line beside a run that its limit ended in the middle of the second epoch of ten steps."""
+    assert cli("train", quick, "--name", "a", "--set", "train.max_steps=15").code == 0
+    return cli
+
+
+def _record() -> dict[str, Any]:
+    record = json.loads((RUN / "run.json").read_text())
+    assert isinstance(record, dict)
+    return record
+
+
+def _edit(change: Callable[[dict[str, Any]], None]) -> None:
+    record = _record()
+    change(record)
+    (RUN / "run.json").write_text(json.dumps(record))
+
+
+def test_a_cut_epoch_goes_on_to_the_same_end(cut: Cli, quick: Path) -> None:
+    """`max_steps` raised: weights, log and result of a run that nothing cut, and run.json says what was changed."""
+    assert [epoch["step"] for epoch in _log(RUN)] == [10, 15]
+    outcome = cut("train", "--resume", "--set", "train.max_steps=20")
+    assert outcome.code == 0
+    assert "note: train.max_steps: 15 -> 20 (changes the course from here on)" in outcome.err
+    assert cut("train", quick, "--name", "b").code == 0
+    assert _log(RUN) == _log(Path("runs/b"))
+    files = [(run / "checkpoints" / "step-00000020" / "model.safetensors").read_bytes() for run in (RUN, Path("runs/b"))]
+    assert files[0] == files[1]
+    (resumed,) = _record()["resumed"]
+    assert resumed["step"] == 15
+    assert resumed["differences"] == []
+    changed = {"setting": "train.max_steps", "before": 15, "now": 20, "is_harmless": False}
+    assert resumed["changes"] == [changed]
+
+
+def _log(run: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if "second" not in key} for line in lines]
+
+
+@pytest.mark.parametrize("setting", ["train.max_time=1h", "train.save_every=1m", "train.early_stopping.patience=3"])
+def test_what_takes_the_same_steps_is_harmless(cut: Cli, setting: str) -> None:
+    """And said to be so."""
+    outcome = cut("train", "--resume", "--set", setting)
+    assert outcome.code == 0, outcome.err
+    assert "(harmless)" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("key", "called"), [("torch", "torch"), ("threads", "threads"), ("device_name", "processor"), ("dlcli", "dlcli")]
+)
+def test_another_machine_goes_on_and_says_that_bits_may_differ(cut: Cli, key: str, called: str) -> None:
+    """What decides on the last bit and is another: named in a note and in run.json, and the run goes on."""
+    _edit(lambda record: record["versions"].update({key: "another"}))
+    outcome = cut("train", "--resume", "--set", "train.max_steps=20")
+    assert outcome.code == 0
+    assert f"not bit for bit what an undisturbed run would be from here on: {called} was another, and is" in outcome.err
+    assert [text.partition(" was")[0] for text in _record()["resumed"][0]["differences"]] == [called]
+
+
+def test_another_device_is_such_a_difference(cut: Cli) -> None:
+    """Begun on a GPU, gone on without."""
+    _edit(lambda record: record.update(device="cuda:0"))
+    outcome = cut("train", "--resume", "--set", "train.max_steps=20")
+    assert outcome.code == 0
+    assert "the device was cuda:0, and is cpu" in outcome.err
+
+
+def test_a_record_from_before_that_was_noted_differs_in_all(cut: Cli) -> None:
+    """What is not known is not taken for equal."""
+    _edit(lambda record: record.update(versions=None))
+    assert "torch was None, and is" in cut("train", "--resume", "--set", "train.max_steps=20").err
+
+
+def test_a_run_that_was_killed_is_told(cut: Cli) -> None:
+    """Its record still says that it is running, and nobody holds its lock."""
+    _edit(lambda record: record.update(status="running"))
+    assert "did not end in order: its process was killed, or the machine stopped" in cut("train", "--resume").err
+
+
+def test_a_run_in_use_is_left_alone(cut: Cli) -> None:
+    """Exit code 2, the process by its number, and not a byte is changed."""
+    before = {path: path.read_bytes() for path in RUN.rglob("*") if path.is_file()}
+    with locked(RUN):
+        outcome = cut("train", "--resume", "a", "--set", "train.max_steps=20")
+    assert outcome.code == 2
+    assert "runs/a is being trained by process" in outcome.err
+    assert "stop it: kill " in outcome.err
+    assert {path: path.read_bytes() for path in RUN.rglob("*") if path.is_file()} == before
+
+
+def test_without_locks_a_person_is_asked_to_see_to_it(cut: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that has none: the run goes on with a note."""
+    monkeypatch.setattr("dlcli.runtime.lock.fcntl", None)
+    outcome = cut("train", "--resume", "a", "--set", "train.max_steps=20")
+    assert outcome.code == 0
+    assert "there are no locks here: see that nothing else trains runs/a meanwhile" in outcome.err
+
+
+def test_a_best_epoch_that_the_disk_did_not_take_is_told(cli: Cli, quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest checkpoint is judged in its place, by `eval` too."""
+    real, worse = checkpoint_writer.save_checkpoint, ("--set", "train.schedule={name: multistep, milestones: [1], gamma: 1000}")
+
+    def full_for_the_first(target: Path, *arguments: Any) -> None:
+        if target.name == "step-00000010":
+            raise ResourceError("the disk is full")
+        real(target, *arguments)
+
+    monkeypatch.setattr(checkpoint_writer, "save_checkpoint", full_for_the_first)
+    outcome = cli("train", quick, "--name", "a", "--json", *worse)
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["best"]["epoch"] == 1, "the second epoch was to be worse"
+    assert "not saved: the disk is full; going on" in outcome.err
+    assert "did not take the checkpoint of the best epoch (1): step-00000020 is judged in its place" in outcome.err
+    judged = cli("eval", "--json").json
+    assert judged["checkpoint"] == "step-00000020"
+    assert judged["metrics"] == outcome.json["test"]
