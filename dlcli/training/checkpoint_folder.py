@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from dlcli.errors import CheckpointError
-from dlcli.runtime.durable_files import disk_errors, sync_folder, write_durably
+from dlcli.runtime.durable_files import disk_errors, remove_leftovers, sync_folder, write_durably
 from dlcli.training.checkpoint import Checkpoint, load_checkpoint
 from dlcli.training.manifest import FormatError
 from dlcli.training.progress import Best
@@ -170,15 +170,17 @@ def prune(folder: Path, keep: Iterable[Path], newest: int = 2) -> None:
     """
     checkpoints = list_checkpoints(folder)
     kept = {*keep, *checkpoints[-newest:]}
-    _remove_leftovers(folder)
+    with disk_errors(folder):
+        _remove_leftovers(folder)
     for path in checkpoints:
         if path not in kept:
             with disk_errors(path):
                 path.rename(folder / f".{path.name}.{os.getpid()}.old")
-    _remove_leftovers(folder)
+                _remove_leftovers(folder)
 
 
 def _remove_leftovers(folder: Path) -> None:
     for path in folder.iterdir():
         if _LEFTOVER.fullmatch(path.name):
             shutil.rmtree(path, ignore_errors=True)
+    remove_leftovers(folder, HINTS)

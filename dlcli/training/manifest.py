@@ -9,8 +9,9 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from dlcli.errors import CheckpointError
 
@@ -92,7 +93,7 @@ def read_limited(path: Path, most: int = MOST_JSON) -> bytes:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+def _opened(path: Path) -> Iterator[tuple[BufferedReader, int]]:
     """A file that is no link, device or pipe, and its size.
 
     Raises:

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from dlcli.errors import CheckpointError, UsageError
 from dlcli.runtime.durable_files import disk_errors, remove_leftovers, sync_folder, write_durably
-from dlcli.training.checkpoint_folder import HINTS
 from dlcli.training.manifest import MANIFEST, entry_of, manifest_of, read_limited
 from dlcli.training.metrics_log import MetricsLog
 
@@ -86,7 +85,6 @@ class RunFolder:
         with disk_errors(self.path / MANIFEST):
             (self.path / MANIFEST).unlink(missing_ok=True)
             remove_leftovers(self.path, (*_SEALED, MANIFEST))
-            remove_leftovers(self.checkpoints, HINTS)
 
     @property
     def is_sealed(self) -> bool:
