@@ -174,7 +174,7 @@ def _tensor(inputs: Any) -> Tensor:
 
 
 def find_checkpoint(folder: RunFolder, which: str) -> Checkpoint:
-    """A checkpoint of a run, verified.
+    """A checkpoint of a run, verified. The run may go on meanwhile, and then need it no more: it is looked for anew.
 
     Args:
         folder: the run's.
@@ -184,21 +184,31 @@ def find_checkpoint(folder: RunFolder, which: str) -> Checkpoint:
         UsageError: there is none of that number.
         CheckpointError: it does not verify, or the run has none.
     """
+    while True:
+        path = _path_of(folder, which)
+        try:
+            return load_checkpoint(path)
+        except CheckpointError:
+            if path.exists():
+                raise
+
+
+def _path_of(folder: RunFolder, which: str) -> Path:
     paths = list_checkpoints(folder.checkpoints)
     if not paths:
         raise CheckpointError(f"{folder.path} has no checkpoint", help="train it: dlcli train --resume " + str(folder.path))
     if which == "last":
-        return load_checkpoint(paths[-1])
+        return paths[-1]
     if which == "best":
         best = best_checkpoint(folder.checkpoints, _ignore)
         if best is None:
             raise CheckpointError(f"{folder.path} has no best checkpoint yet", help="take the last one: --checkpoint last")
-        return load_checkpoint(best)
+        return best
     path = checkpoint_of_step(folder.checkpoints, int(which)) if which.isdecimal() and len(which) < 12 else None
     if path is None:
         help = "best, last, or the step of one of these: " + ", ".join(path.name for path in paths)
         raise UsageError(f"{folder.path} has no checkpoint `{which}`", help=help)
-    return load_checkpoint(path)
+    return path
 
 
 def restored(experiment: Experiment, checkpoint: Checkpoint) -> nn.Module:

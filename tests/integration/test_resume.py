@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dlcli.app import use
 from dlcli.errors import ResourceError
 from dlcli.runtime.lock import locked
 from dlcli.training import checkpoint_writer
+from dlcli.training.checkpoint import Checkpoint
+from dlcli.training.checkpoint_folder import write_hint
 from tests.integration.conftest import Cli
 
 RUN = Path("runs/a")
@@ -135,3 +139,22 @@ def test_a_best_epoch_that_the_disk_did_not_take_is_told(cli: Cli, quick: Path, 
     judged = cli("eval", "--json").json
     assert judged["checkpoint"] == "step-00000020"
     assert judged["metrics"] == outcome.json["test"]
+
+
+def test_a_checkpoint_that_a_training_removes_meanwhile_is_looked_for_anew(cut: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`eval` beside a training: between the hint and the reading another epoch became the best."""
+    real, reads = use.load_checkpoint, list[str]()
+
+    def load(path: Path) -> Checkpoint:
+        reads.append(path.name)
+        if len(reads) == 1:
+            write_hint(path.parent, "best", path.with_name("step-00000010"), 10)
+            shutil.rmtree(path)
+        return real(path)
+
+    write_hint(RUN / "checkpoints", "best", RUN / "checkpoints" / "step-00000015", 15)
+    monkeypatch.setattr(use, "load_checkpoint", load)
+    outcome = cut("eval", "--json")
+    assert outcome.code == 0, outcome.err
+    assert reads == ["step-00000015", "step-00000010"]
+    assert outcome.json["checkpoint"] == "step-00000010"
