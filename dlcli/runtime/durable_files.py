@@ -9,12 +9,22 @@ import re
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
 from dlcli.errors import ResourceError
 
 _TEMPORARY: Final = re.compile(r"\.(.+)\.\d+\.tmp")
+_FULL: Final = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota on the disk is used up"}
+_MENDS: Final = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EFBIG: "allow larger files (ulimit -f)",
+    errno.EROFS: "make the disk writable",
+    errno.EACCES: "see that you may write there",
+    errno.EPERM: "see that you may write there",
+}
 
 
 def write_durably(path: Path, content: bytes) -> None:
@@ -43,33 +53,29 @@ def remove_leftovers(folder: Path, names: Collection[str]) -> None:
 
 
 def append_durably(path: Path, content: bytes) -> None:
-    """Adds to the end of a file and waits until the disk has it; where that fails, the file ends as it did before.
+    """Adds to the end of a file and waits until the disk has it.
 
     Raises:
-        ResourceError: the disk is full or the file can't be written.
+        ResourceError: the disk is full or the file can't be written; any part of the content may be there.
     """
-    is_new = not path.exists()
-    with disk_errors(path, len(content)), path.open("ab") as file:
-        end = file.tell()
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.ftruncate(file.fileno(), end)
-            raise
-    if is_new:
-        with disk_errors(path):
+    with disk_errors(path, len(content)), path.open("ab", buffering=0) as file:
+        if file.tell() == 0:
             sync_folder(path.parent)
+        _write_all(file, content)
 
 
 def write_and_sync(path: Path, content: bytes) -> None:
     """Writes a file and waits until the disk has it."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    with path.open("wb", buffering=0) as file:
+        _write_all(file, content)
+
+
+def _write_all(file: FileIO, content: bytes) -> None:
+    """Writes and syncs. The file has no buffer: one would try again to write the rest when the file is closed after a failure."""
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) :]
+    os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
@@ -98,19 +104,36 @@ def disk_errors(path: Path, needed: int | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        message, help = f"{path} can't be written: {error.strerror or error}", "write elsewhere with --runs-dir"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            message = f"the disk is full: {path} can't be written{_room(path, needed)}"
-            help = "free some space, or write elsewhere with --runs-dir"
-        raise ResourceError(message, help=help) from error
+        message = f"{path} can't be written: {error.strerror or error}"
+        if error.errno in _FULL:
+            message = f"{_FULL[error.errno]}: {path} can't be written{_room(path, needed)}"
+        mend = f"{_MENDS[error.errno]}, or " if error.errno in _MENDS else ""
+        raise ResourceError(message, help=f"{mend}write elsewhere with --runs-dir") from error
+
+
+@contextmanager
+def reading_errors(path: Path) -> Iterator[None]:
+    """Turns what keeps a file or a folder that should be readable from being read into an error that says where.
+
+    Raises:
+        ResourceError: instead of OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        help = "see that its disk is there, and that you may read it"
+        raise ResourceError(f"{path} can't be read: {error.strerror or error}", help=help) from error
 
 
 def _room(path: Path, needed: int | None) -> str:
     """What is needed and what there is, as far as both are known."""
-    folder = next((parent for parent in path.parents if parent.is_dir()), None)
-    if folder is None or needed is None:
+    if needed is None:
         return ""
-    return f", for it takes {size_text(needed)} and {size_text(shutil.disk_usage(folder).free)} are free"
+    takes = f", for it takes {size_text(needed)}"
+    for folder in path.parents:
+        with contextlib.suppress(OSError):
+            return f"{takes} and {size_text(shutil.disk_usage(folder).free)} are free"
+    return takes
 
 
 def size_text(size: int) -> str:

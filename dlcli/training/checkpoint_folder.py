@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from dlcli.errors import CheckpointError
-from dlcli.runtime.durable_files import disk_errors, remove_leftovers, sync_folder, write_durably
+from dlcli.runtime.durable_files import disk_errors, reading_errors, remove_leftovers, sync_folder, write_durably
 from dlcli.training.checkpoint import Checkpoint, load_checkpoint
 from dlcli.training.manifest import FormatError
 from dlcli.training.progress import Best
@@ -34,11 +34,21 @@ def free_name(folder: Path, step: int) -> Path:
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, the oldest first."""
-    if not folder.is_dir():
-        return []
-    named = [(match, path) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name)) and path.is_dir()]
+    """The checkpoints in a folder, the oldest first; none where there is no such folder.
+
+    Raises:
+        ResourceError: the folder can't be read.
+    """
+    with reading_errors(folder):
+        named = [(match, path) for path in _inside(folder) if (match := _NAME.fullmatch(path.name)) and path.is_dir()]
     return [path for match, path in sorted(named, key=lambda pair: (int(pair[0][1]), int(pair[0][2] or 0)))]
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def checkpoint_of_step(folder: Path, step: int) -> Path | None:
@@ -83,17 +93,22 @@ def load_newest(folder: Path, on_notice: Callable[[str], None], *, set_aside: bo
 
 def _set_aside(path: Path) -> None:
     target, again = path.with_name(f"{_SET_ASIDE}{path.name}"), 0
-    while target.exists():
-        again += 1
-        target = path.with_name(f"{_SET_ASIDE}{path.name}-{again}")
     with disk_errors(path):
+        while target.exists():
+            again += 1
+            target = path.with_name(f"{_SET_ASIDE}{path.name}-{again}")
         path.rename(target)
         sync_folder(path.parent)
 
 
 def list_set_aside(folder: Path) -> list[Path]:
-    """The checkpoints that were set aside for being damaged."""
-    return sorted(path for path in folder.iterdir() if path.name.startswith(_SET_ASIDE)) if folder.is_dir() else []
+    """The checkpoints that were set aside for being damaged.
+
+    Raises:
+        ResourceError: the folder can't be read.
+    """
+    with reading_errors(folder):
+        return sorted(path for path in _inside(folder) if path.name.startswith(_SET_ASIDE))
 
 
 def best_checkpoint(folder: Path, on_notice: Callable[[str], None]) -> Path | None:
@@ -170,17 +185,22 @@ def prune(folder: Path, keep: Iterable[Path], newest: int = 2) -> None:
     """
     checkpoints = list_checkpoints(folder)
     kept = {*keep, *checkpoints[-newest:]}
-    with disk_errors(folder):
-        _remove_leftovers(folder)
+    remove_half_done(folder)
     for path in checkpoints:
         if path not in kept:
             with disk_errors(path):
                 path.rename(folder / f".{path.name}.{os.getpid()}.old")
-                _remove_leftovers(folder)
+            remove_half_done(folder)
 
 
-def _remove_leftovers(folder: Path) -> None:
-    for path in folder.iterdir():
-        if _LEFTOVER.fullmatch(path.name):
-            shutil.rmtree(path, ignore_errors=True)
-    remove_leftovers(folder, HINTS)
+def remove_half_done(folder: Path) -> None:
+    """Removes what processes that were killed left half written or half removed.
+
+    Raises:
+        ResourceError: it can't be looked for, or a hint half written can't be removed; a checkpoint is tried again next time.
+    """
+    with disk_errors(folder):
+        for path in _inside(folder):
+            if _LEFTOVER.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)
+        remove_leftovers(folder, HINTS)

@@ -7,11 +7,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from dlcli.errors import ResourceError
+from dlcli.runtime.durable_files import disk_errors
 from dlcli.training.checkpoint import save_checkpoint
-from dlcli.training.checkpoint_folder import checkpoint_of_step, free_name, point_at, prune, write_hint
+from dlcli.training.checkpoint_folder import (
+    checkpoint_of_step,
+    free_name,
+    point_at,
+    prune,
+    read_hint,
+    remove_half_done,
+    write_hint,
+)
 from dlcli.training.run_folder import RunFolder
 from dlcli.training.snapshot import Snapshot
 
@@ -21,6 +30,8 @@ _PAUSES: Final = (0.1, 1.0)
 _MOST_FAILURES: Final = 3
 """Saves that may fail one after the other; the last of them ends the run."""
 
+_Result = TypeVar("_Result")
+
 
 class CheckpointWriter:
     """Writes what a run leaves while it goes on, at most one save at a time.
@@ -28,7 +39,8 @@ class CheckpointWriter:
     A save is a line for metrics.jsonl, where an epoch has ended, then the checkpoint, then the hints, then the removal of
     checkpoints that nobody needs any more. A kill between any two of these costs nothing that a resume does not mend.
 
-    The end of the block waits for the save under way, but for a second Ctrl-C, which leaves at once.
+    The begin of the block removes what processes that were killed left half done in the folder of checkpoints.
+    Its end waits for the save under way, but for a second Ctrl-C, which leaves at once.
 
     Args:
         folder: of the run.
@@ -107,16 +119,22 @@ class CheckpointWriter:
         return failure
 
     def _work(self, snapshot: Snapshot) -> None:
-        target = free_name(self._folder.checkpoints, snapshot.step)
         try:
-            for pause in self._pauses:
-                try:
-                    return self._write(snapshot, target)
-                except ResourceError:
-                    time.sleep(pause)
-            self._write(snapshot, target)
+            target = self._tried(lambda: free_name(self._folder.checkpoints, snapshot.step))
+            self._tried(lambda: self._write(snapshot, target))
         except BaseException as error:  # told on the training's thread
             self._failure = error
+
+    def _tried(self, part: Callable[[], _Result]) -> _Result:
+        """Does a part of a save, again where the disk fails."""
+        for pause in self._pauses:
+            try:
+                with disk_errors(self._folder.path):
+                    return part()
+            except ResourceError:
+                time.sleep(pause)
+        with disk_errors(self._folder.path):
+            return part()
 
     def _write(self, snapshot: Snapshot, target: Path) -> None:
         if self._events:
@@ -129,9 +147,12 @@ class CheckpointWriter:
         write_hint(checkpoints, "last", target, snapshot.step)
         if snapshot.best_steps:
             point_at(checkpoints, "best", snapshot.best_steps[0])
-        prune(checkpoints, [path for step in snapshot.best_steps if (path := checkpoint_of_step(checkpoints, step))])
+        hinted = read_hint(checkpoints, "best")  # an older one where the disk did not take the best
+        kept = [hinted, *(checkpoint_of_step(checkpoints, step) for step in snapshot.best_steps)]
+        prune(checkpoints, [path for path in kept if path])
 
     def __enter__(self) -> Self:
+        remove_half_done(self._folder.checkpoints)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -10,9 +10,10 @@ from dlcli.errors import DivergedError
 from dlcli.runtime.signals import StoppedError, StopRequest
 from dlcli.training.checkpoint_folder import point_at
 from dlcli.training.checkpoint_writer import CheckpointWriter
+from dlcli.training.divergence import LOWER_THE_RATE
 from dlcli.training.progress import Observer
 from dlcli.training.run_folder import RunFolder
-from dlcli.training.trainer import LOWER_THE_RATE, Trainer
+from dlcli.training.trainer import Trainer
 
 
 def fit(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopRequest) -> None:

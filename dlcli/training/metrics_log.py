@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcli.runtime.durable_files import append_durably, write_durably
+from dlcli.runtime.durable_files import append_durably, reading_errors, write_durably
 
 
 @dataclass(frozen=True)
@@ -31,28 +31,25 @@ class MetricsLog:
     def table(self) -> Path:
         return self.folder / "metrics.csv"
 
-    def append(self, events: Iterable[dict[str, Any]]) -> None:
-        """Adds a line for each event: all of them, or none.
+    def append(self, events: Collection[dict[str, Any]]) -> None:
+        """Adds a line for each event, in place of what a try before this one left of them.
 
         Raises:
-            ResourceError: the disk does not take them.
+            ResourceError: the disk does not take them; some may be there, the last of those in part.
         """
+        content = self._content() or b""
+        kept = _lines(event for event in _events(content) if event not in events)
+        if kept != content:
+            write_durably(self.path, kept)
         append_durably(self.path, _lines(events))
 
     def read(self) -> list[dict[str, Any]]:
-        """The events; a last line cut off by a crash does not count."""
-        if not self.path.exists():
-            return []
-        events = []
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                event = json.loads(line)
-            except (ValueError, RecursionError):
-                break
-            if not isinstance(event, dict):
-                break
-            events.append(event)
-        return events
+        """The events; a last line cut off by a crash does not count.
+
+        Raises:
+            ResourceError: the file can't be read.
+        """
+        return _events(self._content() or b"")
 
     def forget_after(self, epoch: int) -> None:
         """Drops what was logged after the last epoch that a run goes on from: it will be logged again.
@@ -60,9 +57,9 @@ class MetricsLog:
         Raises:
             ResourceError: the disk does not take what is left.
         """
-        if self.path.exists():
-            kept = [event for event in self.read() if event.get("epoch", 0) <= epoch]
-            write_durably(self.path, _lines(kept))
+        content = self._content()
+        if content is not None:
+            write_durably(self.path, _lines(event for event in _events(content) if event.get("epoch", 0) <= epoch))
             self.write_table()
 
     def write_table(self) -> None:
@@ -71,9 +68,11 @@ class MetricsLog:
         Raises:
             ResourceError: the disk does not take it.
         """
-        if not self.path.exists():
+        content = self._content()
+        if content is None:
             return
-        epochs = [{key: value for key, value in event.items() if key != "event"} for event in self.read() if _is_epoch(event)]
+        events = [event for event in _events(content) if event.get("event") == "epoch"]
+        epochs = [{key: value for key, value in event.items() if key != "event"} for event in events]
         text = io.StringIO()
         if epochs:
             writer = csv.DictWriter(text, fieldnames=list(epochs[0]), restval="", extrasaction="ignore", lineterminator="\n")
@@ -81,9 +80,31 @@ class MetricsLog:
             writer.writerows(epochs)
         write_durably(self.table, text.getvalue().encode())
 
+    def _content(self) -> bytes | None:
+        """What is in the file; None where there is none.
 
-def _is_epoch(event: dict[str, Any]) -> bool:
-    return event.get("event") == "epoch"
+        Raises:
+            ResourceError: it can't be read.
+        """
+        with reading_errors(self.path):
+            try:
+                return self.path.read_bytes()
+            except FileNotFoundError:
+                return None
+
+
+def _events(content: bytes) -> list[dict[str, Any]]:
+    """The lines up to the first that is none of ours."""
+    events = []
+    for line in content.decode(errors="replace").splitlines():
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):
+            break
+        if not isinstance(event, dict):
+            break
+        events.append(event)
+    return events
 
 
 def _lines(events: Iterable[dict[str, Any]]) -> bytes:

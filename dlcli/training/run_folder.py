@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dlcli.errors import CheckpointError, UsageError
-from dlcli.runtime.durable_files import disk_errors, remove_leftovers, sync_folder, write_durably
+from dlcli.runtime.durable_files import disk_errors, reading_errors, remove_leftovers, sync_folder, write_durably
 from dlcli.training.manifest import MANIFEST, entry_of, manifest_of, read_limited
 from dlcli.training.metrics_log import MetricsLog
 
@@ -76,8 +77,9 @@ class RunFolder:
 
     def seal(self) -> None:
         """Notes size and SHA-256 of the files that no longer change, now that the training has ended."""
-        there = [name for name in _SEALED if (self.path / name).is_file()]
-        entries = {name: entry_of((self.path / name).read_bytes()) for name in there}
+        with reading_errors(self.path):
+            there = [name for name in _SEALED if (self.path / name).is_file()]
+            entries = {name: entry_of((self.path / name).read_bytes()) for name in there}
         write_durably(self.path / MANIFEST, manifest_of(entries))
 
     def unseal(self) -> None:
@@ -157,7 +159,8 @@ def point_latest_at(folder: RunFolder) -> None:
         temporary.symlink_to(folder.path.name, target_is_directory=True)
         temporary.replace(link)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def find_run(run: str | Path | None, runs: Path, *, config: str | None = None) -> RunFolder:
@@ -170,8 +173,10 @@ def find_run(run: str | Path | None, runs: Path, *, config: str | None = None) -
 
     Raises:
         UsageError: there is no such run.
+        ResourceError: the folder of all runs can't be read.
     """
-    found = _oldest_first(path for path in runs.iterdir() if is_run(path)) if runs.is_dir() else []
+    with reading_errors(runs):
+        found = _oldest_first(path for path in runs.iterdir() if is_run(path)) if runs.is_dir() else []
     if run is None or str(run) == LATEST:
         if config is not None:
             found = [path for path in found if _config_of(path) == Path(config).resolve()]
@@ -181,16 +186,27 @@ def find_run(run: str | Path | None, runs: Path, *, config: str | None = None) -
             raise UsageError(f"there is no {what} in {runs}", help=help)
         return RunFolder(found[-1])
     for path in (Path(run), runs / run):
-        target = path.resolve() if path.is_symlink() else path
+        target = _followed(path)
         if is_run(target):
             return RunFolder(target)
     help = "the newest are: " + ", ".join(path.name for path in reversed(found[-5:])) if found else f"there are none in {runs}"
     raise UsageError(f"there is no run `{run}`", help=help)
 
 
+def _followed(path: Path) -> Path:
+    """What a path leads to; itself where it is no link, or leads nowhere."""
+    try:
+        return path.resolve(strict=True) if path.is_symlink() else path
+    except (OSError, RuntimeError):  # the second for links in a circle
+        return path
+
+
 def is_run(path: Path) -> bool:
-    """Whether a folder is that of a run; links and folders that are not complete don't count."""
-    return path.is_dir() and path.name != LATEST and not path.name.startswith(".") and (path / "run.json").is_file()
+    """Whether a folder is that of a run; `latest` does not count, nor what is not complete or can't be looked into."""
+    try:
+        return path.is_dir() and path.name != LATEST and not path.name.startswith(".") and (path / "run.json").is_file()
+    except OSError:
+        return False
 
 
 def _config_of(path: Path) -> Path | None:

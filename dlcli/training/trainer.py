@@ -21,18 +21,16 @@ from dlcli.runtime.seed import random_state, restore_random_state
 from dlcli.runtime.signals import StopRequest
 from dlcli.training.averaging import WeightAverage
 from dlcli.training.checkpoint import Checkpoint
+from dlcli.training.divergence import LOWER_THE_RATE, bad_weight, first_bad
 from dlcli.training.evaluation import evaluate, evaluation_batches
-from dlcli.training.objectives import build_objective
+from dlcli.training.objectives import LossOfBatch, build_objective
 from dlcli.training.optimisers import build_optimisers
 from dlcli.training.progress import Progress
 from dlcli.training.schedules import Schedule
 from dlcli.training.snapshot import Snapshot, TensorCopies
 
 _CHECK_EVERY: Final = 32
-"""Steps after which losses are looked at: looking waits for the device."""
-
-LOWER_THE_RATE: Final = "lower train.optimizer.lr, or bound the gradients: --set train.clip_gradients=1"
-"""What to do when a training diverges."""
+"""Steps after which losses are looked at where looking waits for the device; on the CPU each is looked at before its update."""
 
 
 class Trainer:
@@ -82,6 +80,7 @@ class Trainer:
         self._preprocessing = preprocessing
         self._loss_sum = torch.zeros((), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
         self._norm_sum = torch.zeros_like(self._loss_sum)
+        self._sees_each_loss = device.type == "cpu"
         self._unchecked: list[Tensor] = []
         self._before_cut: Progress | None = None
         self._copies = TensorCopies()
@@ -135,7 +134,8 @@ class Trainer:
         progress.samples += samples
         progress.step += 1
         progress.step_in_epoch += 1
-        self._unchecked.append(loss)
+        if not self._sees_each_loss:
+            self._unchecked.append(loss)
         if len(self._unchecked) >= _CHECK_EVERY:
             self.check_losses()
         return loss
@@ -143,15 +143,31 @@ class Trainer:
     def _backward(self, group: list[Batch]) -> Tensor:
         if len(group) == 1:
             [batch] = group
-            loss = self.objective(batch.through(self.network), batch.targets, batch.steps)
+            loss = self._loss_of(batch, self.objective, group)
             loss.backward()
             return loss.detach()
         loss_of_batch, shares = self.objective.in_group([batch.targets for batch in group]), []
         for batch in group:
-            share = loss_of_batch(batch.through(self.network), batch.targets, batch.steps)
+            share = self._loss_of(batch, loss_of_batch, group)
             share.backward()
             shares.append(share.detach())
         return torch.stack(shares).sum()
+
+    def _loss_of(self, batch: Batch, loss_of_batch: LossOfBatch, group: list[Batch]) -> Tensor:
+        """A forward pass; on the CPU its loss is looked at, while the weights still are those that gave it.
+
+        Raises:
+            DivergedError: it is NaN or infinite.
+        """
+        loss = loss_of_batch(batch.through(self.network), batch.targets, batch.steps)
+        if self._sees_each_loss and not math.isfinite(loss.item()):
+
+            def run(other: Batch) -> object:
+                return loss_of_batch(other.through(self.network), other.targets, other.steps)
+
+            what, help = first_bad(self.network, group, run)
+            raise DivergedError(f"{self._told(loss.item(), self.progress.step + 1)}: {what}", help=help)
+        return loss
 
     def check(self) -> None:
         """Looks at the losses since the last look and at all weights.
@@ -160,10 +176,10 @@ class Trainer:
             DivergedError: one of them is NaN or infinite.
         """
         self.check_losses()
-        for name, tensor in self.network.state_dict().items():
-            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-                message = f"`{name}` holds NaN or infinity after step {self.progress.step} (epoch {self.progress.epoch + 1})"
-                raise DivergedError(message, help=LOWER_THE_RATE)
+        weight = bad_weight(self.network)
+        if weight is not None:
+            message = f"{weight} after step {self.progress.step} (epoch {self.progress.epoch + 1})"
+            raise DivergedError(message, help=LOWER_THE_RATE)
 
     def check_losses(self) -> None:
         """Looks at the losses since the last look.
@@ -178,11 +194,13 @@ class Trainer:
         self._unchecked.clear()
         for step, loss in enumerate(losses, start=first):
             if not math.isfinite(loss):
-                rate = self._schedule.rate(step - 1, self.progress.plateau)
-                raise DivergedError(
-                    f"the loss is {loss} at step {step} (epoch {self.progress.epoch + 1}, learning rate {rate:.3g})",
-                    help=LOWER_THE_RATE,
-                )
+                weight = bad_weight(self.network)
+                by_now = f"; by now {weight}" if weight else ""
+                raise DivergedError(f"{self._told(loss, step)}{by_now}", help=LOWER_THE_RATE)
+
+    def _told(self, loss: float, step: int) -> str:
+        rate = self._schedule.rate(step - 1, self.progress.plateau)
+        return f"the loss is {loss} at step {step} (epoch {self.progress.epoch + 1}, learning rate {rate:.3g})"
 
     def mean_loss(self) -> float:
         """Of the epoch under way, so far."""

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dlcli.errors import CheckpointError
+from dlcli.errors import CheckpointError, ResourceError
 from dlcli.training.checkpoint import load_checkpoint
-from dlcli.training.checkpoint_folder import load_newest
-from tests.unit.training.checkpoint_cases import assert_is_of_step, contents, saved, write
+from dlcli.training.checkpoint_folder import list_checkpoints, list_set_aside, load_newest
+from dlcli.training.manifest import MOST_JSON, FormatError
+from tests.unit.runtime.file_operations import FileOperations
+from tests.unit.training.checkpoint_cases import assert_is_of_step, contents, saved, steps_that_load, write
 
 FILES = ["MANIFEST.json", "state.json", "model.safetensors", "optimizer.safetensors", "random.safetensors"]
 
@@ -68,6 +74,39 @@ def test_any_flipped_bit_is_found(data: st.DataObject, tmp_path: Path) -> None:
         file.write_bytes(whole)
 
 
+@pytest.mark.parametrize(
+    ("flips", "truncations", "seed"),
+    [pytest.param(100, 20, 5, id="sample"), pytest.param(1000, 200, 2024, id="1000", marks=pytest.mark.slow)],
+)
+def test_a_damaged_checkpoint_costs_one_checkpoint(
+    flips: int, truncations: int, seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Random bits of all files turned over, and files cut off at random: each is found, named, and gone back from by one."""
+    paths = [write(tmp_path, step) for step in (1, 2)]
+    random, found = Random(seed), Counter[str]()  # noqa: S311 - damage to choose, no secret
+    for what in ["flip"] * flips + ["cut"] * truncations:
+        file = paths[1] / random.choice(FILES)
+        whole = file.read_bytes()
+        if what == "flip":
+            flip(file, random.randrange(8 * len(whole)))
+        else:
+            file.write_bytes(whole[: random.randrange(len(whole))])
+        notices: list[str] = []
+        newest = load_newest(tmp_path, notices.append)
+        assert newest is not None
+        if newest.path == paths[0]:
+            assert_is_of_step(newest, 1)
+            assert [(str(paths[1]) in notice, notice.endswith("; going back to step-00000001")) for notice in notices] == [
+                (True, True)
+            ]
+            found[what] += 1
+        file.write_bytes(whole)
+    assert steps_that_load(paths) == [1, 2], "undamaged again"
+    with capsys.disabled():
+        print(f"\n{found['flip']} of {flips} flipped bits and {found['cut']} of {truncations} truncations found (seed {seed})")
+    assert (found["flip"], found["cut"]) == (flips, truncations)
+
+
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("keep", [0.0, 0.5, -1])
 def test_a_truncated_file_is_found(name: str, keep: float, tmp_path: Path) -> None:
@@ -107,10 +146,37 @@ def test_a_folder_in_place_of_a_file_is_found(name: str, tmp_path: Path) -> None
         load_checkpoint(path)
 
 
+@pytest.mark.parametrize("name", ["MANIFEST.json", "model.safetensors"])
+def test_a_pipe_in_place_of_a_file_is_found(name: str, tmp_path: Path) -> None:
+    """Nothing is waited for that nobody will ever write."""
+    path = write(tmp_path, 1)
+    (path / name).unlink()
+    os.mkfifo(path / name)
+    with pytest.raises(CheckpointError, match=f"{name} is no file"):
+        load_checkpoint(path)
+
+
+def test_a_manifest_that_is_far_too_large_is_not_read(tmp_path: Path) -> None:
+    """The limit is told, and so is the size."""
+    path = write(tmp_path, 1)
+    with (path / "MANIFEST.json").open("r+b") as file:
+        file.truncate(MOST_JSON + 1)
+    with pytest.raises(CheckpointError, match=rf"MANIFEST\.json has {MOST_JSON + 1} bytes, and at most {MOST_JSON} are read"):
+        load_checkpoint(path)
+
+
+def test_a_link_in_place_of_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    """What it leads to may be whole, and is not this run's."""
+    path = write(tmp_path / "elsewhere", 1)
+    (tmp_path / "step-00000001").symlink_to(path)
+    with pytest.raises(CheckpointError, match="step-00000001 is a link, and a checkpoint is a folder"):
+        load_checkpoint(tmp_path / "step-00000001")
+
+
 @pytest.mark.parametrize(
     "text",
     [b"", b"null", b"[]", b"7", b'"text"', b"{}", b"{", b"\xff\xfe\x00", b"not json", b"[" * 100_000, b'{"format": 1}'],
-    ids=lambda text: text[:12].decode(errors="replace"),
+    ids=lambda text: text[:12].decode() if text.isascii() else "no UTF-8",
 )
 def test_a_manifest_that_is_none_is_refused(text: bytes, tmp_path: Path) -> None:
     """Whatever is in its place gives a clear error and never another one."""
@@ -164,7 +230,11 @@ def test_a_manifest_without_the_main_files_is_refused(missing: str, message: str
         load_checkpoint(path)
 
 
-@pytest.mark.parametrize("content", [b"\x80\x04K\x01.", b"\xff" * 100, b"\x08" + b"\0" * 7 + b"{}", b""], ids=repr)
+@pytest.mark.parametrize(
+    "content",
+    [b"\x80\x04K\x01.", b"\xff" * 100, b"\x08" + b"\0" * 7 + b"{}", b""],
+    ids=["a pickle", "noise", "a short header", "nothing"],
+)
 def test_weights_that_are_no_safetensors_are_refused(content: bytes, tmp_path: Path) -> None:
     """A pickle or anything else under that name, with a manifest that fits it, is neither run nor read."""
     path = write(tmp_path, 1)
@@ -208,6 +278,49 @@ def test_a_damaged_one_is_passed_over_and_named(tmp_path: Path) -> None:
     assert "step-00000003/model.safetensors is damaged" in notices[0]
     assert "step-00000002/MANIFEST.json can't be read" in notices[1]
     assert all(notice.endswith("; going back to step-00000001") for notice in notices)
+
+
+def test_one_of_a_newer_version_is_not_gone_back_from(tmp_path: Path) -> None:
+    """It is not damaged: the newer version can read it, and a run that went back would lose what it holds."""
+    for step in (1, 2):
+        write(tmp_path, step)
+    with_manifest(tmp_path / "step-00000002", lambda manifest: manifest.update(format=2))
+    with pytest.raises(FormatError, match="step-00000002 has format 2"):
+        load_newest(tmp_path, pytest.fail, set_aside=True)
+    assert steps_that_load([tmp_path / "step-00000001"]) == [1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000001", "step-00000002"]
+
+
+def test_damaged_ones_are_set_aside(tmp_path: Path) -> None:
+    """Renamed, with all they hold, next to others of that step from before; what verifies stays the newest."""
+    names = [write(tmp_path, step).name for step in (1, 2, 3)]
+    for earlier in (f"damaged-{names[2]}", f"damaged-{names[2]}-1"):
+        (tmp_path / earlier).mkdir()
+    for name in names[1:]:
+        flip(tmp_path / name / "state.json", 3)
+    damaged = {name: (tmp_path / name / "state.json").read_bytes() for name in names[1:]}
+    notices: list[str] = []
+    newest = load_newest(tmp_path, notices.append, set_aside=True)
+    assert newest is not None
+    assert_is_of_step(newest, 1)
+    assert len(notices) == 2
+    assert list_checkpoints(tmp_path) == [tmp_path / names[0]]
+    aside = [f"damaged-{names[1]}", f"damaged-{names[2]}", f"damaged-{names[2]}-1", f"damaged-{names[2]}-2"]
+    assert [path.name for path in list_set_aside(tmp_path)] == aside
+    assert (tmp_path / aside[0] / "state.json").read_bytes() == damaged[names[1]]
+    assert (tmp_path / aside[3] / "state.json").read_bytes() == damaged[names[2]]
+    assert list_set_aside(tmp_path / "missing") == []
+
+
+def test_where_a_damaged_one_cannot_be_set_aside_that_is_told(tmp_path: Path) -> None:
+    """It would push out a good one later: the run does not go on."""
+    for step in (1, 2):
+        write(tmp_path, step)
+    flip(tmp_path / "step-00000002" / "state.json", 3)
+    with FileOperations(0, errno.EROFS).watching(), pytest.raises(ResourceError, match="Read-only file system") as caught:
+        load_newest(tmp_path, lambda _: None, set_aside=True)
+    assert caught.value.exit_code == 6
+    assert list_set_aside(tmp_path) == []
 
 
 def test_where_none_verifies_a_run_does_not_start_over(tmp_path: Path) -> None:

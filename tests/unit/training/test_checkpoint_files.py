@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
-from dlcli.training.checkpoint_folder import checkpoint_of_step, list_checkpoints, prune, read_hint, write_hint
-from tests.unit.training.checkpoint_cases import steps_that_load, write
+from dlcli.errors import CheckpointError
+from dlcli.training.checkpoint_folder import (
+    best_checkpoint,
+    best_saved,
+    checkpoint_of_step,
+    list_checkpoints,
+    point_at,
+    prune,
+    read_hint,
+    write_hint,
+)
+from dlcli.training.progress import Best
+from tests.unit.training.checkpoint_cases import contents, saved, steps_that_load, write
 
 
 def names(folder: Path) -> list[str]:
@@ -79,7 +91,7 @@ def test_a_hint_names_a_checkpoint(tmp_path: Path) -> None:
         "[" * 100_000,
         "\udcff",
     ],
-    ids=lambda text: text[:40],
+    ids=lambda text: text[:40] if text.isascii() else "no UTF-8",
 )
 def test_a_hint_that_is_wrong_is_no_hint(text: str, tmp_path: Path) -> None:
     """Garbage, and names of what is not there or not a checkpoint of this folder, are ignored."""
@@ -144,3 +156,66 @@ def test_a_leftover_of_the_same_process_number_does_not_stop_a_removal(tmp_path:
     (leftover / "file").write_text("from before")
     prune(tmp_path, [])
     assert names(tmp_path) == ["step-00000002", "step-00000003"]
+
+
+def write_with_best(folder: Path, step: int, best: int | None) -> Path:
+    """Writes a checkpoint that says which step was the best so far."""
+    return saved(folder, step, contents(step), {"progress": {"step": step, "best": best and {"step": best}}})
+
+
+def test_the_best_is_where_the_hint_points(tmp_path: Path) -> None:
+    """Without a hint that leads somewhere, it is what the newest checkpoint says; that may be nothing, or not there any more."""
+    first, second = write_with_best(tmp_path, 1, None), write_with_best(tmp_path, 2, 1)
+    assert best_checkpoint(tmp_path, pytest.fail) == first
+    write_hint(tmp_path, "best", second, 2)
+    assert best_checkpoint(tmp_path, pytest.fail) == second
+    write_hint(tmp_path, "best", tmp_path / "step-00000009", 9)
+    assert best_checkpoint(tmp_path, pytest.fail) == first
+    write_with_best(tmp_path, 3, 7)
+    assert best_checkpoint(tmp_path, pytest.fail) is None
+    write_with_best(tmp_path, 4, None)
+    assert best_checkpoint(tmp_path, pytest.fail) is None
+
+
+def test_without_a_checkpoint_there_is_no_best(tmp_path: Path) -> None:
+    """None where there never was one, an error where none verifies."""
+    assert best_checkpoint(tmp_path, pytest.fail) is None
+    (write(tmp_path, 1) / "MANIFEST.json").unlink()
+    with pytest.raises(CheckpointError, match="no checkpoint verifies"):
+        best_checkpoint(tmp_path, pytest.fail)
+
+
+def test_a_best_that_was_saved_is_the_best(tmp_path: Path) -> None:
+    """There is nothing to say and nothing to note; without an epoch that is best, or without a checkpoint, there is none."""
+    best = Best(value=0.5, loss=0.5, epoch=1, step=1)
+    assert best_saved(tmp_path, best, pytest.fail) is None
+    first = write(tmp_path, 1)
+    write(tmp_path, 2)
+    assert best_saved(tmp_path, best, pytest.fail) == first
+    assert best_saved(tmp_path, None, pytest.fail) is None
+    assert read_hint(tmp_path, "best") is None
+
+
+def test_in_place_of_a_best_that_was_not_saved_it_is_the_newest(tmp_path: Path) -> None:
+    """That is said, and noted for whoever asks for the best later; a step saved twice has the number of the step."""
+    write(tmp_path, 2)
+    newest = [write(tmp_path, 30) for _ in range(2)][1]
+    notices: list[str] = []
+    assert best_saved(tmp_path, Best(value=0.5, loss=0.5, epoch=1, step=10), notices.append) == newest
+    message = "the disk did not take the checkpoint of the best epoch (1): step-00000030.1 is judged in its place"
+    assert notices == [message]
+    assert json.loads((tmp_path / "best.json").read_text()) == {"checkpoint": "step-00000030.1", "step": 30}
+
+
+def test_a_hint_is_written_where_it_is_another(tmp_path: Path) -> None:
+    """The checkpoint is given either way; of a step without one there is no hint."""
+    first, second = write(tmp_path, 1), write(tmp_path, 2)
+    assert point_at(tmp_path, "best", 1) == first
+    before = (tmp_path / "best.json").stat()
+    assert point_at(tmp_path, "best", 1) == first
+    assert (tmp_path / "best.json").stat().st_ino == before.st_ino, "not written again"
+    assert point_at(tmp_path, "best", 9) is None
+    assert point_at(tmp_path, "best", None) is None
+    assert read_hint(tmp_path, "best") == first
+    assert point_at(tmp_path, "best", 2) == second
+    assert read_hint(tmp_path, "best") == second

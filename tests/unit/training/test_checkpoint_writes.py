@@ -13,8 +13,8 @@ from dlcli.training.checkpoint_folder import list_checkpoints, load_newest, prun
 from tests.unit.runtime.file_operations import FileOperations, Snapshots
 from tests.unit.training.checkpoint_cases import contents, saved, steps_that_load, write
 
-OPERATIONS_OF_A_SAVE = 1 + 5 * 3 + 3
-"""A folder; five files each opened, written and synced; sync, rename, sync."""
+OPERATIONS_OF_A_SAVE = 1 + 5 * 4 + 3
+"""A folder; five files each opened, written in two parts and synced; sync, rename, sync."""
 
 
 def test_the_order_of_a_save(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_the_order_of_a_save(tmp_path: Path) -> None:
         path = write(tmp_path, 7)
     temporary = tmp_path / f".step-00000007.{os.getpid()}.tmp"
     files = [temporary / name for name in [*(f"{part}.safetensors" for part in contents(7)), "state.json", "MANIFEST.json"]]
-    writes = [(what, file) for file in files for what in ("open", "write", "fsync")]
+    writes = [(what, file) for file in files for what in ("open", "write", "write", "fsync")]
     assert operations.log == [
         ("mkdir", temporary),
         *writes,
@@ -36,7 +36,7 @@ def test_the_order_of_a_save(tmp_path: Path) -> None:
     assert steps_that_load([path]) == [7]
 
 
-@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
 @pytest.mark.parametrize("fail_at", range(OPERATIONS_OF_A_SAVE))
 def test_a_failing_operation_leaves_nothing_half_done(fail_at: int, error: int, tmp_path: Path) -> None:
     """The old checkpoint is untouched, the new one is whole or not there, nothing else is left, and the next save works."""
@@ -46,6 +46,7 @@ def test_a_failing_operation_leaves_nothing_half_done(fail_at: int, error: int, 
         write(tmp_path, 2)
     assert str(tmp_path / "step-00000002") in caught.value.message
     assert ("the disk is full" in caught.value.message) == (error == errno.ENOSPC)
+    assert ("the quota on the disk is used up" in caught.value.message) == (error == errno.EDQUOT)
     renamed = fail_at == OPERATIONS_OF_A_SAVE - 1
     assert steps_that_load(list_checkpoints(tmp_path)) == ([1, 2] if renamed else [1])
     assert list_checkpoints(tmp_path) == sorted(tmp_path.iterdir())
@@ -56,7 +57,7 @@ def test_a_failing_operation_leaves_nothing_half_done(fail_at: int, error: int, 
 
 
 def test_a_kill_at_any_moment_of_a_save_leaves_the_old_or_the_new(tmp_path: Path) -> None:
-    """Before every operation: the loader gives a whole checkpoint, and the same process number can save again."""
+    """Before and after every operation: the loader gives a whole checkpoint, and the same process number can save again."""
     folder, copies = tmp_path / "checkpoints", tmp_path / "copies"
     write(folder, 1)
     operations = Snapshots(folder, copies)
@@ -69,7 +70,7 @@ def test_a_kill_at_any_moment_of_a_save_leaves_the_old_or_the_new(tmp_path: Path
         assert steps_that_load(list_checkpoints(copy))[-1] == 2
         prune(copy, [])
         assert [path.name for path in copy.iterdir() if path.name.startswith(".")] == []
-    assert found == [[1]] * (OPERATIONS_OF_A_SAVE - 1) + [[1, 2]]
+    assert found == [[1]] * (OPERATIONS_OF_A_SAVE - 1) + [[1, 2]] * 2
 
 
 def test_a_removal_that_fails_is_told(tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ def test_the_folder_is_made_where_it_is_missing(tmp_path: Path) -> None:
     assert steps_that_load([write(tmp_path / "new" / "checkpoints", 1)]) == [1]
 
 
-@pytest.mark.parametrize("fail_at", range(5))
+@pytest.mark.parametrize("fail_at", range(6))
 def test_a_hint_that_cannot_be_written_leaves_the_old_one(fail_at: int, tmp_path: Path) -> None:
     """The hint names the old or the new checkpoint, and both are there."""
     first, second = write(tmp_path, 1), write(tmp_path, 2)
@@ -103,7 +104,7 @@ def test_a_hint_that_cannot_be_written_leaves_the_old_one(fail_at: int, tmp_path
     before = (tmp_path / "best.json").read_bytes()
     with FileOperations(fail_at).watching(), pytest.raises(ResourceError):
         write_hint(tmp_path, "best", second, 2)
-    assert ((tmp_path / "best.json").read_bytes() == before) == (fail_at < 4)
+    assert ((tmp_path / "best.json").read_bytes() == before) == (fail_at < 5)
 
 
 def test_what_cannot_be_json_leaves_nothing(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_forgetting_makes_no_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
 def test_a_log_that_cannot_be_written_is_told(error: int, tmp_path: Path) -> None:
     """Whichever operation fails: the file is named, and the lines before are still there."""
-    for fail_at in range(8):
+    for fail_at in range(10):
         folder = RunFolder(tmp_path / str(fail_at))
         folder.path.mkdir()
         logged(folder, 1)
@@ -132,10 +132,49 @@ def test_a_log_that_cannot_be_written_is_told(error: int, tmp_path: Path) -> Non
         assert [int(row["epoch"]) for row in rows(folder)] in ([1], [1, 2])
 
 
+def test_a_line_that_was_refused_is_logged_once(tmp_path: Path) -> None:
+    """Whichever operation fails, in a new log or an old one: the same call again gives each line once, whole and in order."""
+    for before in ([], [1, 2]):
+        for fail_at in range(5):
+            folder = RunFolder(tmp_path / f"{len(before)}-{fail_at}")
+            folder.path.mkdir()
+            logged(folder, *before)
+            events = [event(epoch) for epoch in (3, 4)]
+            operations = FileOperations(fail_at, errno.EIO)
+            with operations.watching():
+                if before and fail_at == 4:  # the folder needs no sync for a file that is there
+                    folder.metrics.append(events)
+                else:
+                    with pytest.raises(ResourceError, match="metrics.jsonl can't be written"):
+                        folder.metrics.append(events)
+            folder.metrics.append(events)
+            expected = "".join(json.dumps(entry) + "\n" for entry in [*(event(epoch) for epoch in before), *events])
+            assert folder.metrics.path.read_text() == expected
+
+
+def test_a_log_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """A folder in its place: it is not taken for a log without lines."""
+    (tmp_path / "metrics.jsonl").mkdir()
+    log = RunFolder(tmp_path).metrics
+    for attempt in (log.read, log.write_table, lambda: log.append([event(1)]), lambda: log.forget_after(1)):
+        with pytest.raises(ResourceError, match=r"metrics\.jsonl can't be read: Is a directory"):
+            attempt()
+
+
+@pytest.mark.parametrize("line", ["7", "null", '"text"', "[1]", "[" * 100_000])
+def test_a_line_that_is_no_event_ends_the_log(line: str, tmp_path: Path) -> None:
+    """JSON or not: what stands behind it can't be trusted either."""
+    folder = logged(RunFolder(tmp_path), 1)
+    with folder.metrics.path.open("a") as file:
+        file.write(f"{line}\n{json.dumps(event(2))}\n")
+    assert folder.metrics.read() == [event(1)]
+
+
 def test_a_line_is_on_the_disk_when_the_call_returns(tmp_path: Path) -> None:
-    """Written and synced, and the folder where the file is new; then the table by way of a temporary file."""
+    """Its name, where the file is new, then the line, in two writes if it takes two; then the table by way of a temporary file."""
     operations = FileOperations()
     with operations.watching():
         logged(RunFolder(tmp_path), 1)
-    assert operations.names()[:4] == [*(f"{what} metrics.jsonl" for what in ("open", "write", "fsync")), f"fsync {tmp_path.name}"]
-    assert [name.partition(" ")[0] for name in operations.names()[4:]] == ["open", "write", "fsync", "rename", "fsync"]
+    line = ["open metrics.jsonl", f"fsync {tmp_path.name}", "write metrics.jsonl", "write metrics.jsonl", "fsync metrics.jsonl"]
+    assert operations.names()[:5] == line
+    assert [name.partition(" ")[0] for name in operations.names()[5:]] == ["open", "write", "write", "fsync", "rename", "fsync"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -22,7 +23,7 @@ from dlcli.training.run_folder import (
     is_run,
     point_latest_at,
 )
-from tests.unit.runtime.file_operations import Snapshots
+from tests.unit.runtime.file_operations import FileOperations, Looks, Snapshots
 
 NOON = datetime(2024, 5, 6, 12, 0, 0).astimezone()
 
@@ -191,13 +192,15 @@ def test_a_run_is_found_by_name_and_by_path(tmp_path: Path, monkeypatch: pytest.
     assert find_run("mine/", Path("runs")).path.resolve() == run
 
 
-@pytest.mark.parametrize("name", ["nothing", "", "..", ".", "file", "folder", "x" * 200])
+@pytest.mark.parametrize("name", ["nothing", "", "..", ".", "file", "folder", "x" * 200, "x" * 300, "circle", "dangling"])
 def test_what_is_no_run_is_not_found(name: str, tmp_path: Path) -> None:
     """The help lists the newest runs, the newest first; exit code 2."""
     for day in range(1, 8):
         make_run(tmp_path, f"run{day}", f"2024-01-0{day}T00:00:00+00:00")
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("")
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "dangling").symlink_to("nowhere")
     with pytest.raises(UsageError) as caught:
         find_run(name, tmp_path)
     assert caught.value.message == f"there is no run `{name}`"
@@ -239,7 +242,7 @@ def test_latest_is_no_run_of_its_own(tmp_path: Path) -> None:
     assert caught.value.help == "the newest are: first"
 
 
-@pytest.mark.parametrize("obstacle", ["folder", "no links"])
+@pytest.mark.parametrize("obstacle", ["folder", "no links", "read-only"])
 def test_without_links_a_run_does_not_fail(obstacle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where `latest` can't be a link there is none, and nothing is left half done."""
     folder = RunFolder(make_run(tmp_path, "first"))
@@ -250,9 +253,11 @@ def test_without_links_a_run_does_not_fail(obstacle: str, tmp_path: Path, monkey
     else:
 
         def refuse(*arguments: object, **options: object) -> None:
-            raise OSError("no links here")
+            raise OSError(errno.EROFS, "no links here")
 
         monkeypatch.setattr(Path, "symlink_to", refuse)
+    if obstacle == "read-only":
+        monkeypatch.setattr(Path, "unlink", refuse)
     point_latest_at(folder)
     assert sorted(path.name for path in tmp_path.iterdir()) == expected
     assert find_run("latest", tmp_path).path == folder.path
@@ -272,7 +277,7 @@ def test_a_run_that_could_not_begin_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_run_is_there_with_all_it_begins_with_or_not_at_all(tmp_path: Path) -> None:
-    """Before every file operation: what a kill then leaves is no run, and the name can be taken again."""
+    """Before and after every file operation: what a kill then leaves is no run, or all of one, and else the name is free."""
     runs, copies = tmp_path / "runs", tmp_path / "copies"
     runs.mkdir()
     operations = Snapshots(runs, copies)
@@ -286,7 +291,7 @@ def test_a_run_is_there_with_all_it_begins_with_or_not_at_all(tmp_path: Path) ->
                 find_run(None, copy)
             create_run_folder(copy, "config", "mine", begin)
         assert find_run(None, copy).path == copy / "mine"
-    assert found.count(True) == 1, "all but the last fsync of the parent come before the name"
+    assert found == [False] * (len(found) - 2) + [True] * 2, "all but the last fsync of the parent come before the name"
 
 
 def test_a_folder_that_holds_nothing_is_no_obstacle(tmp_path: Path) -> None:
@@ -332,3 +337,84 @@ def test_nothing_temporary_stays(tmp_path: Path) -> None:
     folder.metrics.write_table()
     names = sorted(os.listdir(folder.path))  # noqa: PTH208 - names alone are compared
     assert names == ["checkpoints", "config.resolved.yaml", "config.yaml", "metrics.csv", "metrics.jsonl", "run.json"]
+
+
+def test_a_run_of_a_config_is_found_among_others(tmp_path: Path) -> None:
+    """The newest that was trained with this file, by whatever path it is named; where there is none, the help trains one."""
+    config = tmp_path / "cnn.yaml"
+    for name, day, path in (("a", 1, config), ("b", 2, config), ("c", 3, tmp_path / "rnn.yaml")):
+        make_run(tmp_path / "runs", name, f"2024-01-0{day}T00:00:00+00:00", config=str(path))
+    make_run(tmp_path / "runs", "d", "2024-01-04T00:00:00+00:00")
+    make_run(tmp_path / "runs", "e", "2024-01-05T00:00:00+00:00", config=None)
+    assert find_run(None, tmp_path / "runs", config=f"{tmp_path}/runs/../cnn.yaml").path.name == "b"
+    with pytest.raises(UsageError, match=r"there is no run of other\.yaml in") as caught:
+        find_run(None, tmp_path / "runs", config="other.yaml")
+    assert caught.value.help == f"train one: dlcli train other.yaml --runs-dir {tmp_path / 'runs'}"
+
+
+def test_a_run_that_may_not_be_looked_into_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of somebody else beside ours."""
+    ours, theirs = make_run(tmp_path, "ours"), make_run(tmp_path, "theirs", "2025-01-01T00:00:00+00:00")
+    real = Path.stat
+
+    def stat(path: Path, **options: Any) -> os.stat_result:
+        if path.parent == theirs:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert find_run(None, tmp_path).path == ours
+
+
+def test_a_folder_of_runs_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """It is not taken for one without runs; exit code 6."""
+    make_run(tmp_path, "mine")
+    with Looks(1, errno.EACCES).watching(), pytest.raises(ResourceError, match="can't be read: Permission denied") as caught:
+        find_run(None, tmp_path)
+    assert str(tmp_path) in caught.value.message
+
+
+def test_a_seal_notes_what_there_is(tmp_path: Path) -> None:
+    """Size and SHA-256 of each file that no longer changes, as other programs compute them; nothing of what is not there."""
+    folder = RunFolder(make_run(tmp_path, "a"))
+    folder.log.write_bytes(b"a line\n")
+    (folder.path / "notes.txt").write_text("mine")
+    assert not folder.is_sealed
+    folder.seal()
+    assert folder.is_sealed
+    files = json.loads((folder.path / "MANIFEST.json").read_text())["files"]
+    assert set(files) == {"run.json", "train.log"}
+    assert files["train.log"] == {"bytes": 7, "sha256": hashlib.sha256(b"a line\n").hexdigest()}
+
+
+def test_a_seal_can_be_taken_back(tmp_path: Path) -> None:
+    """With it goes what killed processes left half written; a person's files stay, and a second time changes nothing."""
+    folder = RunFolder(make_run(tmp_path, "a"))
+    folder.seal()
+    (folder.path / ".run.json.77.tmp").write_text("{")
+    (folder.path / ".mine.77.tmp").write_text("mine")
+    for _ in range(2):
+        folder.unseal()
+        assert not folder.is_sealed
+        assert sorted(path.name for path in folder.path.iterdir()) == [".mine.77.tmp", "run.json"]
+
+
+def test_a_file_that_cannot_be_read_is_not_sealed(tmp_path: Path) -> None:
+    """It is told, with exit code 6, and there is no seal."""
+    folder = RunFolder(make_run(tmp_path, "a"))
+    for fail_at in range(3):
+        looks = Looks(fail_at, errno.EIO)
+        with looks.watching(), pytest.raises(ResourceError, match="can't be read: Input/output error"):
+            folder.seal()
+        assert not folder.is_sealed
+
+
+def test_a_disk_that_fails_at_the_last_moment_is_told(tmp_path: Path) -> None:
+    """While a new run's folder gets its name: that is no name that is taken, and nothing of the folder stays."""
+    watched = FileOperations()
+    with watched.watching():
+        create_run_folder(tmp_path, "config", "first", begin)
+    naming = len(watched.log) - 1 - [what for what, _ in reversed(watched.log)].index("rename")
+    with FileOperations(naming, errno.EIO).watching(), pytest.raises(ResourceError, match="Input/output error"):
+        create_run_folder(tmp_path, "config", "second", begin)
+    assert [path.name for path in tmp_path.iterdir()] == ["first"]
