@@ -29,6 +29,7 @@ from dlcli.runtime.seed import seeded
 from dlcli.runtime.signals import StoppedError, StopRequest, watching_signals
 from dlcli.training.checkpoint import load_checkpoint
 from dlcli.training.checkpoint_folder import best_saved
+from dlcli.training.fitting_batch import smaller_batches
 from dlcli.training.loop import fit
 from dlcli.training.observers import Observers, TextLog
 from dlcli.training.progress import Observer
@@ -128,7 +129,7 @@ def _run(trainer: Trainer, folder: RunFolder, record: RunRecord, observer: Obser
     """Trains, judges the best epoch, and closes the record."""
     point_latest_at(folder)
     try:
-        with plugin_errors(), memory_errors():
+        with plugin_errors(), memory_errors(lambda: smaller_batches(trainer)):
             fit(trainer, folder, observer, stop)
             figures = _judged(trainer, folder, observer, stop) if trainer.progress.finished is not None else None
     except BaseException as error:

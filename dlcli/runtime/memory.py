@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -39,8 +40,11 @@ def keep_freed_memory() -> bool:
 
 
 @contextmanager
-def memory_errors() -> Iterator[None]:
+def memory_errors(mend: Callable[[], str | None] = lambda: None) -> Iterator[None]:
     """Turns a lack of memory, on the CPU or a GPU, into an error that says what to do.
+
+    Args:
+        mend: finds out what would fit, once what the block held is let go; None where it does not know.
 
     Raises:
         ResourceError: instead of MemoryError and of torch's errors.
@@ -52,7 +56,9 @@ def memory_errors() -> Iterator[None]:
             raise
         reason = " ".join(str(error).split())[:200]
         message = f"there is not enough memory: {reason}" if reason else "there is not enough memory"
-        raise ResourceError(message, help="use smaller batches, --set train.batch_size=16, or smaller layers") from error
+        traceback.clear_frames(error.__traceback__)  # they hold what filled the memory
+        help = mend() or "use smaller batches, --set train.batch_size=16, or smaller layers"
+        raise ResourceError(message, help=help) from error
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

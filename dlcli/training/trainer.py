@@ -77,7 +77,7 @@ class Trainer:
         self._optimisers = build_optimisers(spec.optimizer, network)
         self._schedule = Schedule(spec.schedule, spec.optimizer.lr, self.steps_per_epoch, int(total_steps))
         self._average = WeightAverage(network, spec.ema.decay) if spec.ema else None
-        self._preprocessing = preprocessing
+        self.preprocessing = preprocessing
         self._loss_sum = torch.zeros((), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
         self._norm_sum = torch.zeros_like(self._loss_sum)
         self._sees_each_loss = device.type == "cpu"
@@ -217,7 +217,7 @@ class Trainer:
         Raises:
             StoppedError: somebody asked to stop meanwhile.
         """
-        batches = evaluation_batches(self.dataset, split, self._preprocessing, self.spec)
+        batches = evaluation_batches(self.dataset, split, self.preprocessing, self.spec)
         return evaluate(self.judged_network, batches, self.objective, stop)
 
     def end_epoch(self, value: float, loss: float) -> bool:
