@@ -11,14 +11,12 @@ import yaml
 from dlcli.training.checkpoint import Checkpoint, load_checkpoint
 from tests.unit.training.checkpoint_cases import assert_same_bits
 
-SAVES_WITHIN_AN_EPOCH: Final[dict[str, Any]] = {}
-
 _ALL_ON: Final[dict[str, Any]] = {
     "accumulate": 2,
     "ema": 0.8,
     "schedule": {"name": "plateau", "patience": 0, "factor": 0.5, "warmup": 3},
     "early_stopping": {"patience": 2, "min_delta": 1e-3},
-    **SAVES_WITHIN_AN_EPOCH,
+    "save_every": 0.05,
 }
 
 _PICTURES: Final = {"name": "digits", "limit": 600, "augment": [{"name": "shift", "pixels": 1}, {"name": "erase", "p": 0.5}]}
