@@ -149,9 +149,11 @@ def _judged(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopR
     if trainer.dataset.test is None:
         return {}
     try:
-        return {"test": trainer.evaluate("test", stop), "baseline": repeat_last(trainer.dataset, "test", trainer.objective)}
+        figures = {"test": trainer.evaluate("test", stop), "baseline": repeat_last(trainer.dataset, "test", trainer.objective)}
+        stop.check()
     except StoppedError:
         return None
+    return figures
 
 
 def _trainer(experiment: Experiment, dataset: Dataset, device: torch.device) -> Trainer:

@@ -60,8 +60,8 @@ class TextLog:
     def notice(self, text: str) -> None:
         self._waiting += f"{datetime.now().astimezone().isoformat(timespec='seconds')} {text}\n"
         try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(self._waiting)
+            with self._path.open("ab", buffering=0) as file:  # else what was refused would be written when it is closed
+                file.write(self._waiting.encode())
         except OSError:
             return
         self._waiting = ""
