@@ -9,8 +9,12 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 RUNS ?= runs
 DATA ?=
 DATA_DIR := $(if $(DATA),--data-dir $(DATA))
+ONLY ?=
+# The modules whose branches are all tested: those that are mutated.
+PROVEN = $(shell $(BIN)/python -c 'import tomllib; \
+	print(*tomllib.load(open("pyproject.toml", "rb"))["tool"]["mutmut"]["only_mutate"], sep=",")')
 
-.PHONY: help demo test slow lint format types imports smoke check clean
+.PHONY: help demo test slow mutants lint format types imports smoke check clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
@@ -28,11 +32,20 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
 
+$(VENV)/.mutation: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,mutation]'
+	@touch $@
+
 demo: $(VENV)/.demo ## train configs/cnn.yaml and show how good it is
 	$(BIN)/dlcli train configs/cnn.yaml --runs-dir $(RUNS) $(DATA_DIR)
 
-test: $(VENV)/.dev ## run the tests
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+test: $(VENV)/.dev ## run the tests, and see how much of the code they reach
+	$(BIN)/python -m pytest -n 2 -m "not slow" --cov --cov-report=
+	$(BIN)/coverage report --fail-under=95
+	$(BIN)/coverage report --fail-under=100 --include="$(PROVEN)"
+
+mutants: $(VENV)/.mutation ## see which small faults no test would notice (half an hour)
+	$(BIN)/python .ci/mutants.py build/mutants $(ONLY)
 
 slow: $(VENV)/.dev ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
@@ -57,4 +70,4 @@ smoke: $(VENV)/.demo ## try every config in seconds
 check: lint types imports test ## all that must be green
 
 clean: ## remove .venv and what the tools left
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -20,6 +21,4 @@ def shared_data() -> Path:
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     """Workers run side by side: with more threads than cores they would wait for each other."""
-    import torch
-
     torch.set_num_threads(1)

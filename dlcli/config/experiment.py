@@ -144,12 +144,14 @@ def _check_normalize(data: KnownImages, composed: Mapping, report: Report) -> No
 
 def _check_target_names(data: DataSpec, facts: DataFacts, composed: Mapping, report: Report) -> None:
     """Whether `normalize_targets` names targets that there are."""
-    scales = data.normalize_targets if isinstance(data.normalize_targets, dict) else {}
     node = tree.node_at(composed, ["data", "normalize_targets"])
-    for name in scales:
+    if not isinstance(data.normalize_targets, dict):
+        return
+    assert isinstance(node, Mapping)
+    for name, entry in node.entries.items():
         if name not in facts.targets:
-            place = node.entries[name].key_place if isinstance(node, Mapping) and name in node.entries else composed.place
-            report.error("unknown-name", f"the data has no target `{name}`", place, help=did_you_mean(name, facts.targets))
+            help = did_you_mean(name, facts.targets)
+            report.error("unknown-name", f"the data has no target `{name}`", entry.key_place, help=help)
 
 
 def _model(composed: Mapping, facts: DataFacts | None, names: Names, report: Report) -> tuple[ModelSpec | None, Graph | None]:

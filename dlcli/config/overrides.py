@@ -8,7 +8,7 @@ from typing import Final
 from dlcli.config import yaml_source
 from dlcli.config.diagnostics import Place, Report, Source, did_you_mean
 from dlcli.config.merging import choice_name
-from dlcli.config.tree import Entry, Mapping, Node, Scalar, Sequence
+from dlcli.config.tree import MAX_DEPTH, Entry, Mapping, Node, Scalar, Sequence
 from dlcli.errors import UsageError
 
 REMOVE: Final = "~"
@@ -35,8 +35,8 @@ def apply(tree: Mapping, override: str, report: Report) -> Mapping:
     if not (equals or removes) or not all(steps):
         help = "for example --set train.epochs=5, or --set ~train.schedule to take a key away"
         raise UsageError(f"`--set {override}` is not of the form a.b.c=value", help=help)
-    if len(steps) > yaml_source.MAX_DEPTH:
-        raise UsageError(f"`--set` goes {len(steps)} levels deep, and a config at most {yaml_source.MAX_DEPTH}")
+    if len(steps) > MAX_DEPTH:
+        raise UsageError(f"`--set` goes {len(steps)} levels deep, and a config at most {MAX_DEPTH}")
     if steps[0] == "extends":
         raise UsageError("`--set` can't change `extends`", help="a config says itself what it extends")
     source = Source(f"--set {path.strip()}", override)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence as AbstractSequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from dlcli.config.diagnostics import Place
+
+MAX_DEPTH: Final = 64
+"""Levels of a config."""
 
 Value = None | bool | int | float | str
 

@@ -10,7 +10,9 @@ from typing import Final
 import yaml
 
 from dlcli.config.diagnostics import Diagnostic, Place, Source
+from dlcli.config.tree import MAX_DEPTH
 
+TOO_DEEP: Final = f"nested more than {MAX_DEPTH} levels deep"
 _CLOSED_BY: Final = {"[": "]", "{": "}", '"': '"', "'": "'"}
 _ENTRY: Final = re.compile(r"( *)((?:- +)*)")
 """The start of a line: how far it is indented, and the dashes of a list."""
@@ -28,6 +30,8 @@ def syntax_diagnostic(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic
         place = replace(place, column=place.column - 1, length=2)
         return Diagnostic("syntax", "`${` inside of braces or brackets", place, 'put quotes around it: "${...}"')
     message = str(error.problem or error.context or "not YAML")
+    if "maximum nesting depth" in message:  # some parsers look far ahead, and give up before any level is told of
+        return Diagnostic("limit", TOO_DEEP, place)
     opening = source.lines[opened.line - 1][opened.column - 1 : opened.column]
     if opening in _CLOSED_BY and (opened.line < place.line or "end of stream" in message):
         stopped = (("reading stopped here", place),)

@@ -13,11 +13,10 @@ from typing import Any, Final
 import yaml
 
 from dlcli.config.diagnostics import Place, Report, Source
-from dlcli.config.tree import Entry, Mapping, Node, Scalar, Sequence, Value
-from dlcli.config.yaml_mistakes import syntax_diagnostic
+from dlcli.config.tree import MAX_DEPTH, Entry, Mapping, Node, Scalar, Sequence, Value
+from dlcli.config.yaml_mistakes import TOO_DEEP, syntax_diagnostic
 
 MAX_CHARACTERS: Final = 1_000_000
-MAX_DEPTH: Final = 64
 MAX_NODES: Final = 50_000
 MAX_DIGITS: Final = 18
 
@@ -134,7 +133,7 @@ class _TreeBuilder:
     def _open(self, event: Any) -> bool:
         place = self._place(event)
         if len(self._stack) >= MAX_DEPTH:
-            return self._stop("limit", f"nested more than {MAX_DEPTH} levels deep", place)
+            return self._stop("limit", TOO_DEEP, place)
         if self._stack and self._stack[-1].is_mapping and self._stack[-1].key is None:
             return self._stop("syntax", "a list or mapping can't be a key", place, "quote a text that starts with `[` or `{`")
         self._stack.append(_Open(place, isinstance(event, yaml.MappingStartEvent)))

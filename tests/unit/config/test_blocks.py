@@ -270,3 +270,235 @@ def test_a_join_of_unequal_channels_names_the_convolution_that_makes_them_equal(
     assert found.help == "a `conv2d: {out_channels: 4, kernel_size: 1, from: b}` makes the channels equal"
     mended = "    - conv2d: {out_channels: 4, kernel_size: 1, from: b, name: c}\n    - add: [a, c]\n    - global_avg_pool\n    - linear: 10\n"
     assert _graph(text + mended).node("add_1").output_shape == Image(4, 28, 28)
+
+
+DIGITS = "data: digits\nmodel:\n"
+
+
+@pytest.mark.parametrize(
+    ("model", "place", "message", "help"),
+    [
+        (
+            "  blocks: [relu]\n  layers: [flatten, linear: 10]\n",
+            (3, 11, "type"),
+            "`blocks` takes a mapping of names and blocks, not a list",
+            "write `NAME: {params: {...}, layers: [...]}`",
+        ),
+        (
+            "  blocks: {my-block: [relu]}\n  layers: [my-block, flatten, linear: 10]\n",
+            (3, 12, "name"),
+            "no block can be called `my-block`",
+            "use a letter, then letters, digits and `_`",
+        ),
+        (
+            "  blocks: {relu: [tanh]}\n  layers: [flatten, linear: 10]\n",
+            (3, 12, "name"),
+            "`relu` is a layer, and no block can be called so",
+            "choose another name",
+        ),
+        (
+            "  blocks: {unit: 3}\n  layers: [unit, flatten, linear: 10]\n",
+            (3, 18, "type"),
+            "a block is a mapping, not the number 3",
+            "write `layers:` with a list, and `params:` where it has any",
+        ),
+        (
+            "  blocks: {unit: {layer: [relu]}}\n  layers: [unit, flatten, linear: 10]\n",
+            (3, 19, "unknown-key"),
+            "the block `unit` has no key `layer`",
+            "did you mean `layers`?",
+        ),
+        (
+            "  blocks: {unit: {params: {size: 1}}}\n  layers: [unit, flatten, linear: 10]\n",
+            (3, 12, "missing-key"),
+            "the block `unit` has no `layers`",
+            None,
+        ),
+        (
+            "  blocks: {unit: {params: [size], layers: [relu]}}\n  layers: [unit, flatten, linear: 10]\n",
+            (3, 27, "type"),
+            "`params` takes a mapping of names and defaults, not a list",
+            "write `{channels: , stride: 1}`: without a value a use must give one",
+        ),
+        (
+            "  blocks: {unit: {params: {repeat: 1}, layers: [relu]}}\n  layers: [unit, flatten, linear: 10]\n",
+            (3, 28, "name"),
+            "no parameter can be called `repeat`",
+            "choose another name",
+        ),
+        (
+            "  blocks: {unit: {params: {a.b: 1}, layers: [relu]}}\n  layers: [unit, flatten, linear: 10]\n",
+            (3, 28, "name"),
+            "no parameter can be called `a.b`",
+            "choose another name",
+        ),
+        (
+            "  blocks: {unit: {params: {size: {a: 1}}, layers: [relu]}}\n  layers: [unit, flatten, linear: 10]\n",
+            (3, 34, "type"),
+            "a default is a number, a text or a list, not a mapping",
+            None,
+        ),
+        (
+            "  blocks: {unit: {layers: [relu]}}\n  layers: [unit: 3, flatten, linear: 10]\n",
+            (4, 18, "type"),
+            "`unit` takes a mapping of its parameters, not the number 3",
+            "its parameters: none",
+        ),
+    ],
+)
+def test_a_block_that_is_none_is_one_mistake(model: str, place: tuple[int, int, str], message: str, help: str | None) -> None:
+    """Told once, at its place and with what to write; its uses are not blamed for it."""
+    (found,) = mistakes(DIGITS + model)
+    assert places([found]) == [place]
+    assert (found.message, found.help) == (message, help)
+
+
+SIZED = (
+    DIGITS
+    + "  blocks: {unit: {params: {size: , bias: true}, layers: [flatten, {linear: {out_features: '${size}', bias: '${bias}'}}]}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("use", "place", "message", "help"),
+    [
+        ("unit: {size: {a: 1}}", (4, 25, "type"), "`size` is a number, a text or a list, not a mapping", None),
+        ("unit: ", (4, 18, "missing-key"), "`unit` needs `size`", None),
+        ("unit: {bias: false}", (4, 18, "missing-key"), "`unit` needs `size`", None),
+        ("unit: {siez: 4}", (4, 19, "unknown-key"), "the block `unit` has no parameter `siez`", "did you mean `size`?"),
+        (
+            "unit: {size: 4, x: 1}",
+            (4, 28, "unknown-key"),
+            "the block `unit` has no parameter `x`",
+            "known: `bias`, `from`, `name`, `repeat`, `size`",
+        ),
+    ],
+)
+def test_a_wrong_use_of_a_block_is_shown_at_the_use(
+    use: str, place: tuple[int, int, str], message: str, help: str | None
+) -> None:
+    """What is wrong with the parameters, and where the block is."""
+    (found,) = mistakes(SIZED + f"  layers: [{use}, linear: 10]\n")
+    assert places([found]) == [place]
+    assert (found.message, found.help) == (message, help)
+    if place[2] != "type":
+        assert [(words, where.line, where.column) for words, where in found.related] == [("the block is here", 3, 12)]
+
+
+def test_a_use_may_be_one_value_and_get_fields_from_set() -> None:
+    """`unit: 4` gives the first parameter, and keeps it where `--set` adds a name."""
+    graph = load(SIZED + "  layers: [unit: 4, linear: 10]\n", ["model.layers.0.name=body"]).graph
+    assert graph.node("body").output_shape == Vector(4)
+    assert graph.node("body").block == "unit"
+
+
+def test_a_value_for_a_block_without_parameters_is_refused_with_a_name_beside_it() -> None:
+    """`--set` adds a name to a use that gives a value there is no parameter for."""
+    text = DIGITS + "  blocks: {unit: {layers: [relu]}}\n  layers: [unit: 3, flatten, linear: 10]\n"
+    (found,) = mistakes(text, ["model.layers.0.name=body"])
+    assert found.message == "`unit` takes a mapping of its parameters, not a mapping"
+
+
+def test_blocks_may_be_nothing() -> None:
+    """`blocks:` and `params:` without a value are as good as not written."""
+    found = load(DIGITS + "  blocks:\n  layers: [flatten, linear: 10]\n").graph
+    assert _names(found.nodes) == ["flatten_1", "linear_1"]
+    found = load(DIGITS + "  blocks: {unit: {params: , layers: [relu]}}\n  layers: [unit, flatten, linear: 10]\n").graph
+    assert found.nodes[0].block == "unit"
+
+
+def test_an_input_has_no_weights_to_share() -> None:
+    """`share` means a layer."""
+    (found,) = mistakes(DIGITS + "  layers: [share: input, flatten, linear: 10]\n")
+    assert places([found]) == [(3, 19, "value")]
+    assert found.message == "`input` is an input, and has no weights to share"
+
+
+def test_a_share_of_a_share_has_the_weights_of_the_first() -> None:
+    """Both read their own input, and the layer they share is the one that has weights."""
+    graph = load(
+        DIGITS + "  layers: [flatten, linear: {out_features: 64, name: a}, share: a, share: share_1, linear: 10]\n"
+    ).graph
+    assert [(node.name, node.inputs, node.shares) for node in graph.nodes[2:4]] == [
+        ("share_1", ("a",), "a"),
+        ("share_2", ("share_1",), "a"),
+    ]
+    assert graph.parameter_count() == (64 + 1) * 64 + (64 + 1) * 10
+
+
+def test_a_share_of_a_layer_with_a_mistake_is_not_blamed() -> None:
+    """One message, for the layer itself."""
+    found = mistakes(DIGITS + "  layers: [flatten, linear: {out_features: 0, name: a}, share: a, linear: 10]\n")
+    assert places(found) == [(3, 44, "range")]
+    found = mistakes(
+        DIGITS + "  layers: [conv2d: {out_channels: 1, kernel_size: 9, name: a}, share: {layer: a, from: input}, linear: 10]\n"
+    )
+    assert places(found) == [(3, 12, "shape")]
+
+
+def test_a_share_whose_input_is_too_small_is_told_as_a_layer_is() -> None:
+    """The same weights fit, but the window does not."""
+    (found,) = mistakes(
+        DIGITS + "  layers: [conv2d: {out_channels: 1, kernel_size: 5, name: a}, max_pool2d: 2, share: a, flatten, linear: 10]\n"
+    )
+    assert places([found]) == [(3, 79, "shape")]
+    assert [(words, where.column) for words, where in found.related] == [("its input comes from `max_pool2d`", 64)]
+
+
+def test_a_share_of_a_nesting_needs_the_same_shape() -> None:
+    """What is inside of it is not inferred again: another shape is refused, with both."""
+    inner = "sequential: {layers: [conv2d: {out_channels: 1, kernel_size: 3, padding: 1}], name: a}"
+    fits = load(DIGITS + f"  layers: [{inner}, share: a, flatten, linear: 10]\n").graph
+    assert fits.node("share_1").output_shape == Image(1, 8, 8)
+    (found,) = mistakes(DIGITS + f"  layers: [{inner}, max_pool2d: 2, share: a, flatten, linear: 10]\n")
+    assert found.message == (
+        "the weights of `a` are for an image (C=1, H=8, W=8), and its input here is an image (C=1, H=4, W=4)"
+    )
+    assert [words for words, _ in found.related] == ["`a` is here"]
+
+
+def test_a_repeated_layer_reads_from_once() -> None:
+    """The first repetition reads what `from` names, each other the one before it; with a name, that means the last."""
+    graph = load(
+        DIGITS
+        + "  layers: [flatten: {name: a}, tanh, linear: {out_features: 64, from: a, repeat: 2, name: deep},"
+        + " relu: {name: once, repeat: 1}, linear: {out_features: 10, from: deep}]\n"
+    ).graph
+    assert [(node.name, node.inputs) for node in graph.nodes] == [
+        ("a", ("input",)),
+        ("tanh_1", ("a",)),
+        ("deep_1", ("a",)),
+        ("deep_2", ("deep_1",)),
+        ("once", ("deep_2",)),
+        ("linear_3", ("deep_2",)),
+    ]
+
+
+def test_a_layer_that_is_numbered_takes_no_name_that_is_given() -> None:
+    """Neither one above nor one below."""
+    graph = load(DIGITS + "  layers: [tanh: {name: relu_1}, relu, relu, sigmoid: {name: relu_3}, flatten, linear: 10]\n").graph
+    assert _names(graph.nodes) == ["relu_1", "relu_2", "relu_4", "relu_3", "flatten_1", "linear_1"]
+
+
+def test_five_thousand_layers_are_the_most() -> None:
+    """Repetitions count each time."""
+    text = DIGITS + "  layers: [relu: {repeat: 4998}, flatten, linear: 10]\n"
+    assert len(load(text).graph.nodes) == 5000
+    (found,) = mistakes(text.replace("4998", "4999"))
+    assert places([found]) == [(3, 43, "limit")]
+    assert (found.message, found.help) == ("blocks and repetitions make more than 5,000 layers", "use fewer of them")
+
+
+@pytest.mark.parametrize(
+    ("layer", "help"),
+    [
+        ("{BatchNormalization: {from: c}}", "did you mean `batch_norm2d`?"),
+        ("BatchNormalization", "did you mean `batch_norm1d`?"),
+        ("{BatchNormalization: {from: gone}}", "did you mean `batch_norm2d`, `batch_norm1d` or `batch_norm3d`?"),
+    ],
+)
+def test_a_layer_of_another_library_is_meant_for_what_it_would_read(layer: str, help: str) -> None:
+    """The shape of its `from`, else of the layer above; all that it may be where neither is known."""
+    text = DIGITS + f"  layers: [conv2d: {{out_channels: 2, kernel_size: 3, name: c}}, flatten, {layer}, linear: 10]\n"
+    (found,) = mistakes(text)
+    assert found.help == help

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dlcli.config import compose, tree
+from dlcli.config import compose, experiment, tree
 from dlcli.config.diagnostics import ConfigError
 from dlcli.errors import UsageError
-from tests.unit.config.configs import load, places, write
+from tests.unit.config.configs import facts_of, load, places, write
 
 
 def _composed(config: Path | dict[str, Any], *overrides: str) -> Any:
@@ -76,6 +79,37 @@ def test_mappings_merge_and_everything_else_replaces(tmp_path: Path, base: str, 
 
 
 @pytest.mark.parametrize(
+    ("base", "over", "patience"),
+    [("3", "{min_delta: 0.5}", 3), ("{patience: 3}", "{min_delta: 0.5}", 3), ("null", "{patience: 2}", 2), ("3", "5", 5)],
+)
+def test_fields_on_top_of_a_short_form_keep_what_it_said(tmp_path: Path, base: str, over: str, patience: int) -> None:
+    """`early_stopping: 3` in a base is its patience still where the file adds another field."""
+    write(tmp_path / "base.yaml", f"data: digits\nmodel: {{layers: [flatten, linear: 10]}}\ntrain: {{early_stopping: {base}}}\n")
+    config = write(tmp_path / "config.yaml", f"extends: base.yaml\ntrain: {{early_stopping: {over}}}\n")
+    found = experiment.resolve(compose.load(config), facts_of).train.early_stopping
+    assert found is not None
+    assert found.patience == patience
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("extends: base.yaml\ntrain: {}\n", (1, 1)),
+        ("extends: base.yaml\nmodel: {blocks: {}}\n", (2, 8)),
+        ("extends: base.yaml\nmodel:\n  layers: [flatten]\ntrain: {optimizer: {}}\n", (4, 20)),
+        ("extends: base.yaml\nvars: {b: 2}\n", (2, 7)),
+    ],
+)
+def test_what_was_merged_stands_where_the_file_has_it(tmp_path: Path, text: str, place: tuple[int, int]) -> None:
+    """So that what is missing in it is told in the file that was given, and not in its base."""
+    write(tmp_path / "base.yaml", "\n\n\ndata: digits\nvars: {a: 1}\nmodel: {init: orthogonal}\ntrain: {optimizer: {lr: 1}}\n")
+    composed = compose.load(write(tmp_path / "config.yaml", text))
+    path = {(1, 1): [], (2, 8): ["model"], (4, 20): ["train", "optimizer"], (2, 7): ["vars"]}[place]
+    found = tree.place_of(composed, path)
+    assert (Path(found.source.name).name, found.line, found.column) == ("config.yaml", *place)
+
+
+@pytest.mark.parametrize(
     ("files", "place", "code", "words"),
     [
         ({"a.yaml": "extends: a.yaml\n"}, ("a.yaml", 1, 10), "extends", "extends itself"),
@@ -110,11 +144,16 @@ def test_a_broken_chain_is_shown_where_it_is_written(
 
 
 def test_a_chain_without_end_is_cut(tmp_path: Path) -> None:
-    """Many files, none of them twice: refused after some."""
+    """Many files, none of them twice: 32 can be extended, and the next is refused where it is named."""
     for index in range(40):
         write(tmp_path / f"{index}.yaml", f"extends: {index + 1}.yaml\n")
-    with pytest.raises(ConfigError, match="more than 32 files are extended"):
+    with pytest.raises(ConfigError) as caught:
         compose.load(tmp_path / "0.yaml")
+    (mistake,) = caught.value.diagnostics
+    assert (mistake.code, mistake.message) == ("limit", "more than 32 files are extended")
+    assert Path(mistake.place.source.name).name == "32.yaml"
+    write(tmp_path / "32.yaml", "data: digits\n")
+    assert _composed(tmp_path / "0.yaml") == {"data": "digits"}
 
 
 def _write_bytes(path: Path, content: bytes) -> Path:
@@ -171,14 +210,33 @@ def test_an_impossible_path_is_a_usage_error(path: str) -> None:
 @pytest.mark.parametrize("config", [{"a": object()}, {"a": {1, 2}}, {("a", "b"): 1}])
 def test_a_dict_of_anything_but_plain_values_is_refused(config: dict[str, Any]) -> None:
     """What YAML can't say, a config can't hold."""
-    with pytest.raises(UsageError, match="something that YAML can't"):
+    with pytest.raises(UsageError, match="something that YAML can't") as caught:
         compose.load(config)
+    assert caught.value.help == "use plain values"
 
 
 def test_a_dict_means_what_the_same_yaml_means() -> None:
     """Numbers, texts that look like numbers, empty things and nested lists survive."""
     config = {"a": 1e-5, "b": "1e-5", "c": "no", "d": None, "e": [], "f": {}, "g": [[1, True], "ü\n\t"], "h": "${x}"}
     assert _composed(config) == config
+
+
+@pytest.mark.parametrize(
+    ("config", "place", "line"),
+    [
+        ({"größe": 1, "<<": 2}, (3, 3, "merge"), '  "<<": 2'),
+        ({"größe": 10**20}, (2, 12, "limit"), '  "größe": 100000000000000000000'),
+        ({"extends": "gone.yaml"}, (2, 14, "extends"), '  "extends": "gone.yaml"'),
+    ],
+)
+def test_a_mistake_in_a_dict_is_shown_in_it(config: dict[str, Any], place: tuple[int, int, str], line: str) -> None:
+    """A config from Python has lines too: a key in each, as one would write it."""
+    with pytest.raises(ConfigError) as caught:
+        compose.load(config)
+    (mistake,) = caught.value.diagnostics
+    assert places([mistake]) == [place]
+    assert mistake.place.source.name == "<dict>"
+    assert mistake.place.source.lines[mistake.place.line - 1] == line
 
 
 # Overrides.
@@ -257,6 +315,11 @@ BASE = """
         (["data={name: digits, limit: 7}"], {"data.name": "digits", "data.limit": 7}),
         (["data.limit=7"], {"data.name": "mnist", "data.limit": 7}),
         (["model.init.name=orthogonal"], {"model.init.name": "orthogonal"}),
+        # A short form that got fields is still called what it was, and by its new name.
+        (
+            ["model.layers.leaky_relu.name=act", "model.layers.leaky_relu.negative_slope=0.5", "model.layers.act.repeat=1"],
+            {"model.layers.1.leaky_relu": {"negative_slope": 0.5, "name": "act"}},
+        ),
     ],
 )
 def test_set_reaches_every_value(overrides: list[str], expected: dict[str, object]) -> None:
@@ -279,6 +342,11 @@ def test_set_reaches_every_value(overrides: list[str], expected: dict[str, objec
         ("train.epochs.x=3", (1, 1), "type", "Passes over the training samples."),
         ("train.optimizer.name=adamm", (1, 22), "unknown-name", "did you mean `adam`?"),
         ("train.optimizer={name: adam, lr: -1}", (1, 34), "range", "The learning rate before the schedule."),
+        ("train.metrics=[accuracy, {name: top_k, k: many}]", (1, 43), "type", None),
+        ("train.metrics=[accuracy, {name: top_k, kk: 3}]", (1, 40), "unknown-key", "did you mean `k`?"),
+        ("train.optimizer={name: adam, lrr: 1}", (1, 30), "unknown-key", "did you mean `lr`?"),
+        ("train.epochs=", (1, 14), "type", "Passes over the training samples."),
+        ("model.layers.7.bias=true", (1, 1), "unknown-name", "the list has the entries 0 to 6"),
         ("model.layers.99.bias=true", (1, 1), "unknown-name", "the list has the entries 0 to 6"),
         ("model.layers.9999999999999999999999.bias=true", (1, 1), "unknown-name", "the list has the entries 0 to 6"),
         ("model.layers.bodi.bias=true", (1, 1), "unknown-name", "did you mean `body`?"),
@@ -299,12 +367,36 @@ def test_a_wrong_override_is_shown_in_its_own_text(override: str, place: tuple[i
     assert mistake.place.source.name == "--set " + override.partition("=")[0]
 
 
-@pytest.mark.parametrize("override", ["", "train", "=3", ".=3", "train..epochs=3", "train.=3", ".epochs=3", "extends=a.yaml"])
+def test_the_place_of_an_override_is_all_of_its_path() -> None:
+    """The carets stand under what was typed before the `=`, or behind the `~`."""
+    for override, typed in (("trian.epochs=3", "trian.epochs"), ("~train.seed", "~train.seed")):
+        with pytest.raises(ConfigError) as caught:
+            load(BASE, [override])
+        assert [mistake.place.text for mistake in caught.value.diagnostics] == [typed]
+
+
+def test_the_mistakes_of_all_overrides_are_told() -> None:
+    """YAML that can't be read in one does not hide the next."""
+    with pytest.raises(ConfigError) as caught:
+        load(BASE, ["train.epochs=[", "data={"])
+    assert [mistake.place.source.text for mistake in caught.value.diagnostics] == ["data={", "train.epochs=["]
+
+
+@pytest.mark.parametrize("override", ["", "train", "=3", ".=3", "train..epochs=3", "train.=3", ".epochs=3"])
 def test_what_is_no_override_is_a_usage_error(override: str) -> None:
-    """Without a path and `=` there is nothing to set, and what a config extends is its own."""
-    with pytest.raises(UsageError, match="--set") as caught:
+    """Without a path and `=` there is nothing to set."""
+    with pytest.raises(UsageError) as caught:
         load(BASE, [override])
-    assert caught.value.help
+    assert caught.value.message == f"`--set {override}` is not of the form a.b.c=value"
+    assert caught.value.help == "for example --set train.epochs=5, or --set ~train.schedule to take a key away"
+
+
+def test_what_a_config_extends_is_its_own() -> None:
+    """It was read before any override."""
+    with pytest.raises(UsageError) as caught:
+        load(BASE, ["extends=a.yaml"])
+    assert caught.value.message == "`--set` can't change `extends`"
+    assert caught.value.help == "a config says itself what it extends"
 
 
 def test_a_name_that_two_entries_have_is_not_guessed() -> None:
@@ -315,6 +407,30 @@ def test_a_name_that_two_entries_have_is_not_guessed() -> None:
     (mistake,) = caught.value.diagnostics
     assert mistake.message == "2 entries of the list are called `relu`"
     assert mistake.help == "their indices: 0, 2"
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("model.layers.relu_2=elu", ["relu", "elu", "tanh", {"metric": {"k": 1}}, {"name": "top_k"}]),
+        ("~model.layers.relu_1", ["relu", "tanh", {"metric": {"k": 1}}, {"name": "top_k"}]),
+        ("~model.layers.metric.k", ["relu", "relu", "tanh", {"metric": {}}, {"name": "top_k"}]),
+        ("~model.layers.metric.metric.k", ["relu", "relu", "tanh", {"metric": {}}, {"name": "top_k"}]),
+        ("model.layers.top_k.k=3", ["relu", "relu", "tanh", {"metric": {"k": 1}}, {"name": "top_k", "k": 3}]),
+    ],
+)
+def test_entries_are_counted_by_their_kind(override: str, expected: list[Any]) -> None:
+    """`relu_2` is the second `relu`; an entry that only has a `name` is a choice, and of no kind."""
+    layers = ["relu", "relu", "tanh", {"metric": {"k": 1}}, {"name": "top_k"}]
+    assert _composed({"model": {"layers": layers}}, override) == {"model": {"layers": expected}}
+
+
+def test_an_empty_list_has_no_entries() -> None:
+    """And says so."""
+    with pytest.raises(ConfigError) as caught:
+        compose.load({"train": {"metrics": []}}, ["train.metrics.0=mae"])
+    (mistake,) = caught.value.diagnostics
+    assert (mistake.message, mistake.help) == ("there is no entry 0 in the list", "the list is empty")
 
 
 def test_overrides_come_after_everything_that_is_extended(tmp_path: Path) -> None:
@@ -361,6 +477,7 @@ def test_set_reaches_layers_by_type_and_takes_away(
         ("~model.layers.relu", "unknown-name"),
         ("~model.layers.9", "unknown-name"),
         ("~data.x", "unknown-name"),
+        ("~model.layers.conv2d.kernel", "unknown-name"),
     ],
 )
 def test_what_is_not_there_can_not_be_taken_away(tmp_path: Path, override: str, code: str) -> None:
@@ -384,8 +501,12 @@ def test_a_base_that_is_no_text_is_shown_where_it_is_extended(tmp_path: Path) ->
     """The file that can't be read is a mistake of the file that names it."""
     (tmp_path / "picture.yaml").write_bytes(b"\x89PNG\xff")
     write(tmp_path / "a.yaml", "extends: picture.yaml\n")
-    with pytest.raises(ConfigError, match=r"a\.yaml:1:10"):
+    with pytest.raises(ConfigError) as caught:
         compose.load(tmp_path / "a.yaml")
+    (mistake,) = caught.value.diagnostics
+    assert places([mistake]) == [(1, 10, "extends")]
+    assert mistake.message == f"{tmp_path / 'picture.yaml'} is not a text file"
+    assert mistake.help == "a config is YAML, in UTF-8"
 
 
 def test_variables_merge_whatever_they_are_called(tmp_path: Path) -> None:
@@ -407,3 +528,93 @@ def test_a_path_of_nothing_is_no_override() -> None:
     for override in ("~", "~=", "="):
         with pytest.raises(UsageError, match="is not of the form"):
             _composed({"train": {"epochs": 1}}, override)
+
+
+def test_in_a_list_of_lists_nothing_has_a_name() -> None:
+    """An entry that is a list itself is reached by its index."""
+    config = {"vars": {"rows": [[1, 2], [3, 4]]}}
+    assert _composed(config, "vars.rows.1.0=5") == {"vars": {"rows": [[1, 2], [5, 4]]}}
+    with pytest.raises(ConfigError) as caught:
+        compose.load(config, ["vars.rows.first.0=5"])
+    (mistake,) = caught.value.diagnostics
+    assert (mistake.message, mistake.help) == ("there is no entry `first` in the list", None)
+
+
+def test_an_override_goes_as_deep_as_a_config() -> None:
+    """64 levels and no more, as in a file."""
+    inner = _composed({"data": 1}, ".".join("a" * 64) + "=5")
+    for _ in range(64):
+        inner = inner["a"]
+    assert inner == 5
+    with pytest.raises(UsageError, match="`--set` goes 65 levels deep, and a config at most 64"):
+        compose.load({"data": 1}, [".".join("a" * 65) + "=5"])
+
+
+@pytest.fixture
+def given_on_stdin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes | None], None]]:
+    """A standard input that holds something, or is closed."""
+
+    def give(content: bytes | None) -> None:
+        monkeypatch.setattr("sys.stdin", None if content is None else io.TextIOWrapper(io.BytesIO(content)))
+
+    compose._standard_input.cache_clear()
+    yield give
+    compose._standard_input.cache_clear()
+
+
+def test_a_dash_reads_standard_input_as_often_as_one_likes(given_on_stdin: Callable[[bytes | None], None]) -> None:
+    """`-` is a config like any other, its mistakes are in `<stdin>`, and it is there for whoever asks again."""
+    given_on_stdin("data: digits # größer\n".encode())
+    for _ in range(2):
+        composed = compose.load("-")
+        assert tree.plain(composed) == {"data": "digits"}
+    assert composed.place.source.name == "<stdin>"
+
+
+def test_a_closed_or_endless_standard_input_is_refused(given_on_stdin: Callable[[bytes | None], None]) -> None:
+    """Nothing there is an empty config; more than a config can hold is not read to its end."""
+    given_on_stdin(None)
+    with pytest.raises(ConfigError, match="the file is empty"):
+        compose.load("-")
+    compose._standard_input.cache_clear()
+    given_on_stdin(b" " * 4_000_001)
+    with pytest.raises(UsageError, match="more than 4,000,000 bytes"):
+        compose.load("-")
+
+
+def test_a_file_that_can_not_be_read_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder, and a file that the system refuses: one line each, with the system's words."""
+    with pytest.raises(UsageError) as caught:
+        compose.load(tmp_path)
+    assert caught.value.message == f"{tmp_path} is a folder, and a config is a file"
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UsageError) as caught:
+        compose.load(tmp_path / "a.yaml")
+    assert caught.value.message == f"{tmp_path / 'a.yaml'} can't be read: Permission denied"
+
+
+def test_a_file_that_is_not_there_has_a_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of its name that comes with dlcli, else a name beside it, else what to give; also where the folder can't be looked into."""
+    shipped = write(tmp_path / "shipped" / "zoo" / "lenet.yaml", "data: mnist\n")
+    monkeypatch.setattr(compose, "SHIPPED_CONFIGS", tmp_path / "shipped")
+    assert _help_for_missing(tmp_path / "mine" / "lenet.yaml") == f"one of this name comes with dlcli: {shipped}"
+    assert _help_for_missing(tmp_path / "mine" / "other.yaml") == "give the path of a YAML file"
+    write(tmp_path / "mine" / "a.yml", "data: mnist\n")
+    assert _help_for_missing(tmp_path / "mine" / "b.yml") == "did you mean `a.yml`?"
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "glob", refuse)
+    assert _help_for_missing(tmp_path / "mine" / "b.yml") == "give the path of a YAML file"
+
+
+def _help_for_missing(path: Path) -> str | None:
+    with pytest.raises(UsageError) as caught:
+        compose.load(path)
+    assert caught.value.message == f"there is no file {path}"
+    return caught.value.help

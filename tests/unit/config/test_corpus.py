@@ -13,17 +13,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from dlcli.app.configs import diagnose
 from dlcli.config.diagnostics import Diagnostic
+from tests.unit.config.corpus_messages import CORPUS, FILES, diagnosed, read, told
 
-CORPUS: Final = Path(__file__).parents[2] / "corpus"
-FILES: Final = sorted(CORPUS.glob("*.yaml"))
 MISSPELT: Final = ("unknown-key", "unknown-layer", "unknown-name")
 
 _EXPECT: Final = re.compile(r'# expect: (\S+) (?:(.+):)?(\d+):(\d+)(?: "(.+)")?')
@@ -47,13 +44,6 @@ def _expected(path: Path) -> list[Expected]:
     )
 
 
-@cache
-def _diagnosed(path: Path) -> list[Diagnostic]:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    overrides = [line.removeprefix("# set: ") for line in lines if line.startswith("# set: ")]
-    return [found for found in diagnose(path.name, overrides, None) if found.severity == "error"]
-
-
 def _seen(found: Diagnostic) -> Expected:
     return Expected(found.place.source.name, found.place.line, found.place.column, found.code)
 
@@ -68,7 +58,16 @@ def test_each_mistake_is_shown_where_it_was_written(path: Path) -> None:
     """Code, file, line and column of every mistake; none is missing and none is invented."""
     expected = [Expected(mistake.file, mistake.line, mistake.column, mistake.code) for mistake in _expected(path)]
     assert expected
-    assert sorted(_seen(found) for found in _diagnosed(path)) == expected
+    assert sorted(_seen(found) for found in diagnosed(path)) == expected
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_mistakes_are_told_in_the_words_that_were_read(path: Path) -> None:
+    """tests/corpus/messages.txt, read by people, has every message, help and other place word by word.
+
+    After a change of words: `python -m tests.unit.config.corpus_messages > tests/corpus/messages.txt`, and read what changed.
+    """
+    assert list(told(path)) == read()[path.name]
 
 
 def test_the_corpus_is_large_enough() -> None:
@@ -80,7 +79,7 @@ def test_misspelt_words_lead_to_the_right_ones() -> None:
     """The help names the word that was meant, for at least 95 of 100 misspelt keys, layers and names."""
     wrong, total = [], 0
     for path in FILES:
-        helps = {_seen(found): found for found in _diagnosed(path)}
+        helps = {_seen(found): found for found in diagnosed(path)}
         for mistake in _expected(path):
             if not mistake.word or mistake.code not in MISSPELT:
                 continue
@@ -102,7 +101,7 @@ def _suggests(found: Diagnostic, word: str) -> bool:
 def test_the_other_helps_say_what_mends_it() -> None:
     """Where the corpus asks for a word in the help of another mistake, it is there."""
     for path in FILES:
-        helps = {_seen(found): found for found in _diagnosed(path)}
+        helps = {_seen(found): found for found in diagnosed(path)}
         for mistake in _expected(path):
             if mistake.word and mistake.code not in MISSPELT:
                 found = helps[Expected(mistake.file, mistake.line, mistake.column, mistake.code)]

@@ -66,6 +66,44 @@ def test_as_json_a_mistake_has_the_fields_of_the_contract() -> None:
     }
 
 
+def test_for_github_a_mistake_is_one_line_with_its_place() -> None:
+    """A workflow command: what would end it or its fields is written as GitHub decodes it, `%` first of all."""
+    place = Place(Source("aX,b:c.yaml", "x: 1\n"), 3, 4)
+    shown = Diagnostic("a:b", "100 %\ntoX: small", place, help="more, please").as_github()
+    assert shown == "::error file=aX%2Cb%3Ac.yaml,line=3,col=4,title=a%3Ab::100 %25%0AtoX: small%0Ahelp: more, please"
+    warned = Diagnostic("lint", "odd\r", Place(Source("a.yaml", "x"), 1, 1), severity="warning").as_github()
+    assert warned == "::warning file=a.yaml,line=1,col=1,title=lint::odd%0D"
+
+
+def test_in_a_log_a_mistake_is_one_line() -> None:
+    """Place, message, help if there is one, and the code."""
+    place = Place(Source("a.yaml", "x: 1\n"), 1, 4)
+    assert Diagnostic("range", "too small", place, help="take more").in_one_line() == "a.yaml:1:4: too small; take more [range]"
+    assert Diagnostic("range", "too small", place).in_one_line() == "a.yaml:1:4: too small [range]"
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "length", "text"),
+    [(1, 4, 5, "value"), (2, 1, 1, "b"), (2, 1, 100, "b: c"), (2, 9, 1, ""), (3, 1, 1, "")],
+)
+def test_a_place_knows_what_stands_there(line: int, column: int, length: int, text: str) -> None:
+    """As much of its line as there is; nothing behind the end."""
+    assert Place(Source("a.yaml", "a: value\nb: c"), line, column, length).text == text
+
+
+def test_noise_is_cut_after_a_hundred_mistakes() -> None:
+    """The first hundred in the order of the text, then where looking stopped; what was told already does not count."""
+    source, report = Source("a.yaml", "x\n" * 200), Report()
+    for line in range(100, 0, -1):
+        for _ in range(2):
+            report.error("code", "message", Place(source, line, 1))
+    with pytest.raises(ConfigError) as caught:
+        report.error("code", "message", Place(source, 150, 1))
+    found = caught.value.diagnostics
+    assert [mistake.place.line for mistake in found] == [*range(1, 101), 150]
+    assert (found[-1].code, found[-1].message) == ("limit", "more than 100 mistakes: the rest of the config was not looked at")
+
+
 def _caret(text: str, column: int, length: int = 1) -> tuple[str, str]:
     """The line that is shown, and what stands above the carets."""
     lines = Diagnostic("code", "message", Place(Source("a.yaml", text), 1, column, length)).render().splitlines()

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from dlcli.config import compose, experiment, tree
 from dlcli.config.diagnostics import ConfigError
-from dlcli.config.facts import DataFacts
+from dlcli.config.facts import DataFacts, Target
+from dlcli.config.normalisation import FixedNormalize
 from dlcli.config.shapes import Image, Sequence, Token, Vector
 from dlcli.config.yaml_output import as_yaml
 from dlcli.errors import DataError
@@ -401,3 +402,121 @@ def test_given_means_are_one_for_each_channel() -> None:
     (found,) = mistakes(text)
     assert places([found]) == [(1, 52, "range")]
     assert found.message == "`mean` and `std` have 2 numbers, and the channels of `mnist` are 1"
+
+
+TWO_TARGETS = DataFacts({"input": Vector(6)}, {"digit": Target(num_classes=4), "size": Target(num_targets=1)})
+TWO_HEADS = "model: {layers: [linear: {out_features: 4, name: digit}, linear: {out_features: 1, from: input, name: size}], outputs: [digit, size]}\n"
+LOSSES = "train: {loss: {digit: cross_entropy, size: mse}}\n"
+
+
+def test_targets_are_scaled_by_their_names() -> None:
+    """A name that no target has is told at its key, with the nearest that there is; every other is kept."""
+    data = "data: {{name: digits, normalize_targets: {{{}: {{name: fixed, mean: [2], std: [3]}}}}}}\n"
+    found = load(data.format("size") + TWO_HEADS + LOSSES, facts=TWO_TARGETS)
+    assert found.data.normalize_targets == {"size": FixedNormalize(mean=(2,), std=(3,))}
+    (mistake,) = mistakes(data.format("sise") + TWO_HEADS + LOSSES, facts=TWO_TARGETS)
+    assert places([mistake]) == [(1, 42, "unknown-name")]
+    assert (mistake.message, mistake.help) == ("the data has no target `sise`", "did you mean `size`?")
+
+
+@pytest.mark.parametrize(
+    ("facts", "rest", "labels"),
+    [
+        (TWO_TARGETS, TWO_HEADS + LOSSES, set()),
+        (TWO_TARGETS, TWO_HEADS + LOSSES.replace("mse", "binary_cross_entropy"), {"size"}),
+        (
+            DataFacts.of(Vector(4), num_targets=2),
+            "model: {layers: [linear: 2]}\ntrain: {loss: binary_cross_entropy}\n",
+            {"target"},
+        ),
+        (DataFacts.of(Vector(4), num_targets=2), "model: {layers: [linear: 2]}\ntrain: {loss: mse}\n", set()),
+    ],
+)
+def test_targets_that_are_labels_are_known(facts: DataFacts, rest: str, labels: set[str]) -> None:
+    """Those that a loss compares with yes or no: with one target that one, with several those of the outputs."""
+    assert load("data: digits\n" + rest, facts=facts).label_targets() == labels
+
+
+def test_a_normalisation_for_each_target_reads_back() -> None:
+    """By name, each with its own; a wrong one is told at its place."""
+    text = (
+        "data: {name: digits, normalize_targets: {target: {name: fixed, mean: [2], std: [3]}}}\n"
+        "model: {layers: [linear: 1]}\ntrain: {loss: mse}\n"
+    )
+    facts = DataFacts.of(Vector(4), num_targets=1)
+    first = load(text, facts=facts)
+    assert first.data.normalize_targets == {"target": FixedNormalize(mean=(2,), std=(3,))}
+    written = first.resolved()["data"]["normalize_targets"]
+    assert written == {"target": {"name": "fixed", "mean": [2.0], "std": [3.0]}}
+    assert load(as_yaml(first.resolved()), facts=facts).data == first.data
+    (mistake,) = mistakes(text.replace("{name: fixed, mean: [2], std: [3]}", "non"), facts=facts)
+    assert places([mistake]) == [(1, 50, "unknown-name")]
+
+
+def test_a_normalisation_may_be_written_as_a_layer_is() -> None:
+    """`{fixed: ...}` is told how a choice is written, and is not taken for an input of that name."""
+    (mistake,) = mistakes(
+        "data: {name: mnist, normalize: {fixed: {mean: [0], std: [1]}}}\nmodel: {layers: [flatten, linear: 10]}\n"
+    )
+    assert places([mistake]) == [(1, 32, "missing-key")]
+    assert mistake.message == "the normalisation has no `name`"
+    assert mistake.help == "write `{name: fixed}`"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "help"),
+    [
+        (SMALL + "train: {limit: 3}\n", (3, 9), "it belongs to `data`: `data: {limit: 3}`"),
+        (SMALL + "train: {init: orthogonal}\n", (3, 9), "it belongs to `model`: `model: {init: orthogonal}`"),
+        (SMALL.replace("digits", "{name: digits, epochs: 3}"), (1, 22), "it belongs to `train`: `train: {epochs: 3}`"),
+        (SMALL.replace("]}", "], limit: 4}"), (2, 59), "it belongs to `data`: `data: {limit: 4}`"),
+        (SMALL + "init: orthogonal\n", (3, 1), "write `init` inside of `model`"),
+        (SMALL + "epochs: 3\n", (3, 1), "write `epochs` inside of `train`"),
+        (SMALL + "epoch=3: \n", (3, 1), "write `epoch: 3`, with a space after the colon"),
+    ],
+)
+def test_a_key_of_another_section_is_told_where_it_belongs(text: str, place: tuple[int, int], help: str) -> None:
+    """With the value that was written."""
+    (mistake,) = mistakes(text)
+    assert places([mistake]) == [(*place, "unknown-key")]
+    assert mistake.help == help
+
+
+def test_variables_may_be_nothing_and_have_names_like_layers() -> None:
+    """`vars:` without a value is none; a name that can't be written in `${...}` is told how names are."""
+    assert load(SMALL + "vars:\n").graph.nodes
+    (mistake,) = mistakes(SMALL + "vars: {my-w: 8}\n")
+    assert mistake.message == "no variable can be called `my-w`"
+    assert mistake.help == "use a letter, then letters, digits and `_`"
+
+
+def test_warnings_go_with_the_experiment() -> None:
+    """What runs but is probably not meant is kept, and is in the examination with its mistakes."""
+    text = SMALL.replace("]}", ", softmax]}")
+    assert [warning.severity for warning in load(text).warnings] == ["warning"]
+    found = experiment.examine(_tree(text), facts_of)
+    assert found.experiment is not None
+    assert found.diagnostics == found.experiment.warnings
+    assert found.missing is None
+    assert load(SMALL).warnings == ()
+
+
+def test_with_a_mistake_there_is_no_experiment() -> None:
+    """Wherever it is: in a section, between two, or because nothing is known of the data."""
+
+    def nowhere(_: object) -> DataFacts:
+        raise DataError("there is no such folder")
+
+    for text in (
+        SMALL + "train: {epochs: 0}\n",
+        SMALL.replace("linear:", "linaer:"),
+        SMALL + "train: {loss: mse}\n",
+        "data: digits\n",
+    ):
+        found = experiment.examine(_tree(text), facts_of)
+        assert found.diagnostics
+        assert found.experiment is None
+    found = experiment.examine(_tree(SMALL), nowhere)
+    assert (found.diagnostics, found.experiment) == ((), None)
+    assert str(found.missing) == "there is no such folder"
+    assert (found.data_place.line, found.data_place.column) == (1, 7)

@@ -185,3 +185,33 @@ def test_steps_count_for_batch_norm_in_a_batch_of_one() -> None:
 def test_weights_that_leave_nothing_to_learn_are_refused(train: str, place: tuple[int, int, str]) -> None:
     """Of all outputs, or of all classes: the loss would be 0, or 0 divided by 0."""
     assert places(mistakes(TWO_HEADS + f"train: {{{train}}}\n", facts=TWO)) == [place]
+
+
+def test_every_mistake_of_an_objective_is_told() -> None:
+    """A loss that is not there does not hide a weight that can't be."""
+    found = mistakes(TWO_HEADS + "train: {loss: {digit: {name: msee, weight: -1}, size: mse}}\n", facts=TWO)
+    assert places(found) == [(8, 30, "unknown-name"), (8, 44, "range")]
+    assert found[0].help == "did you mean `mse`?"
+
+
+def test_an_objective_without_a_loss_is_told_at_its_place() -> None:
+    """Weight and metrics alone train nothing."""
+    (found,) = mistakes(TWO_HEADS + "train: {loss: {digit: {weight: 1, metrics: [f1]}, size: mse}}\n", facts=TWO)
+    assert places([found]) == [(8, 23, "missing-key")]
+    assert found.message == "the loss has no `name`"
+
+
+def test_a_loss_may_be_written_as_a_layer_is() -> None:
+    """`{mse: ...}` is told how a choice is written, and is not taken for an output of that name."""
+    (found,) = mistakes("data: mnist\nmodel: {layers: [linear: 4]}\ntrain: {loss: {mse: {}}}\n", facts=CLASSES)
+    assert places([found]) == [(3, 15, "missing-key")]
+    assert found.help == "write `{name: mse}`"
+
+
+def test_fields_alone_are_those_of_the_usual_loss() -> None:
+    """`{label_smoothing: 0.1}` is cross-entropy's, and its mistakes are told as such."""
+    text = "data: mnist\nmodel: {layers: [linear: 4]}\ntrain: {loss: {label_smoothing: %s}}\n"
+    assert load(text % "0.1", facts=CLASSES).train.loss == CrossEntropy(label_smoothing=0.1)
+    (found,) = mistakes(text % "0.1, smoothing: 1", facts=CLASSES)
+    assert found.message == "`cross_entropy` has no key `smoothing`"
+    assert places([found]) == [(3, 38, "unknown-key")]

@@ -101,6 +101,7 @@ def test_a_reference_takes_the_type_of_its_value(text: str, value: object) -> No
         ("${1 +}", "expression", "`1 +` ends too early", None),
         ("${(1 + 2}", "expression", "ends too early", None),
         ("${1 2}", "expression", "2 is not expected", None),
+        ("${(1 2)}", "expression", "2 is not expected", None),
         ("${2 ** 3}", "expression", "* is not expected", None),
         (
             "${__import__('os')}",
@@ -156,3 +157,80 @@ def test_texts_and_lists_do_not_grow_without_end() -> None:
     assert {mistake.code for mistake in found} == {"limit"}
     assert {"characters", "values"} <= {word for mistake in found for word in mistake.message.split()}
     assert min(mistake.place.line for mistake in found) == 5
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("${vars.sizes + 1}", "`vars.sizes + 1` calculates with something that is no number"),
+        ("${(vars.sizes)}", "`(vars.sizes)` is a list, and can't be calculated with"),
+        ("run ${vars.sizes}", "a list can't stand inside a longer text"),
+    ],
+)
+def test_a_list_is_only_taken_whole(value: str, message: str) -> None:
+    """Calculating with one, or writing one into a text, is a mistake."""
+    text = f"vars: {{sizes: [3, 5], x: '{value}'}}\ndata: digits\nmodel: {{layers: [flatten, linear: 10]}}\n"
+    (found,) = mistakes(text)
+    assert (found.place.line, found.place.column, found.code) == (1, 26, "expression")
+    assert found.message == message
+
+
+def test_what_is_made_of_an_unknown_fact_is_not_judged() -> None:
+    """While the data section has a mistake, that is the only one told: not the texts and sizes that need its facts."""
+    text = """\
+        data: {name: digits, limit: -1}
+        model: {layers: [flatten, {linear: {out_features: "${2 * data.num_classes}", name: "of_${data.num_classes}"}}]}
+        train: {epochs: "${data.num_features}"}
+    """
+    assert [(found.place.line, found.code) for found in mistakes(text)] == [(1, "range")]
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("1+" * 99 + "10", 109),  # 200 characters
+        ("(" * 20 + "1" + ")" * 20, 1),
+        ("(1) + (2) + (3) * (4)" + " + (1)" * 25, 40),
+        ("10 ** 1".replace("**", "*") + "0" * 16, 10**17),
+        ("1000000000 * 1000000000", 10**18),
+        ("2E1 + 1.5", 21.5),
+    ],
+)
+def test_limits_are_where_they_are_said_to_be(expression: str, value: float) -> None:
+    """200 characters, 20 parentheses inside each other, any number beside each other, sizes up to 10^18."""
+    assert evaluate(expression, NAMES) == value
+
+
+@pytest.mark.parametrize("expression", ["1+" * 99 + "100", "(" * 21 + "1" + ")" * 21, "1000000000 * 1000000000 + 1"])
+def test_one_more_than_a_limit_is_refused(expression: str) -> None:
+    """The next character, the next parenthesis, the next whole number."""
+    with pytest.raises(ExpressionError) as caught:
+        evaluate(expression, NAMES)
+    assert caught.value.code == "limit"
+
+
+def test_the_name_that_ends_in_the_same_word_is_meant() -> None:
+    """`width` for `vars.width`, `num_classes` for a fact of the data, of one input among several too."""
+    for written, meant in (("width", "vars.width"), ("vars.num_classes", "data.num_classes"), ("size", "data.left.size")):
+        with pytest.raises(ExpressionError) as caught:
+            evaluate(written, {**NAMES, "data.left.size": 3})
+        assert caught.value.help == f"did you mean `{meant}`?"
+
+
+def test_a_text_has_a_thousand_characters_at_most() -> None:
+    """Once its references are replaced; what stands around them is its own."""
+    names = {"long": "x" * 500}
+    report = Report()
+    node = parse("a: '${long}${long}'\nb: '${long}${long}${one}'\n")
+    replaced = tree.plain(interpolate(node, {**names, "one": "y"}, report))
+    assert replaced == {"a": "x" * 1000, "b": "${long}${long}${one}"}
+    assert [(mistake.code, mistake.place.line) for mistake in report.diagnostics] == [("limit", 2)]
+
+
+def test_a_variable_that_is_a_list_stands_where_it_is_used() -> None:
+    """A mistake in it is shown there; one of more than a thousand values is refused there, and told what to do."""
+    text = "vars: {many: [%s]}\ndata: digits\nmodel: {layers: [flatten, {reshape: '${vars.many}'}]}\n"
+    (found,) = mistakes(text % ", ".join(["1"] * 1001))
+    assert (found.code, found.place.line, found.place.column) == ("limit", 3, 37)
+    assert found.message == "`${vars.many}` is a list of more than 1,000 values"
+    assert found.help == "write the list where it is used"

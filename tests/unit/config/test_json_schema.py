@@ -322,7 +322,7 @@ def _parts(schema: Any) -> list[dict[str, Any]]:
 
 
 def _paths() -> list[str]:
-    """The path of every field of every part."""
+    """The path of every field of every part; `fallback` is the same choice in each source, and is followed in the first."""
     paths = [f"model.layers.{kind}" for kind in LAYERS]
     paths += [f"model.layers.{kind}.{key}" for kind, spec in LAYERS.items() for key in keys_of(spec)]
     waiting: list[tuple[str, type[Spec]]] = [("", ConfigSpec)]
@@ -332,7 +332,7 @@ def _paths() -> list[str]:
             path = f"{prefix}{key_of(name, info)}"
             paths.append(path)
             choice, part = choice_of(info), spec_of(info)
-            if path.count("fallback") < 2 and choice is not None:
+            if choice is not None and (key_of(name, info) != "fallback" or path == f"data.{next(iter(SOURCES))}.fallback"):
                 paths += [f"{path}.{kind}" for kind in choice.table()]
                 waiting += [(f"{path}.{kind}.", kind_spec) for kind, kind_spec in choice.table().items()]
             elif choice is None and part is not None and not is_raw(info):
@@ -340,7 +340,7 @@ def _paths() -> list[str]:
     paths += [f"train.loss.{kind}" for kind in LOSSES] + [
         f"train.loss.{kind}.{key}" for kind in LOSSES for key in keys_of(LOSSES[kind])
     ]
-    return [path for path in paths if path.count("fallback.") < 2]
+    return paths
 
 
 @pytest.mark.parametrize("section", [*SECTIONS])

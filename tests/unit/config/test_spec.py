@@ -134,6 +134,18 @@ ONE_MISTAKE = [
     ("{width: 3, shape: {name: round, side: 3}}", (1, 33, "unknown-key"), "`round` has no key `side`", "known: `radius`"),
     ("{width: 3, shapes: [round, cube]}", (1, 28, "unknown-name"), "there is no shape `cube`", "known: `round`, `square`"),
     ("{width: 1, height: 101}", (1, 1, "value"), "the thing is too high for its width", None),
+    (
+        "{width: 3, shape: {square: {side: 3}}}",
+        (1, 19, "missing-key"),
+        "the shape has no `name`",
+        "write `{name: square}`",
+    ),
+    (
+        "{width: 3, shape: {round: 3}}",
+        (1, 19, "missing-key"),
+        "the shape has no `name`",
+        "write `{name: round, radius: ...}`",
+    ),
     ("5", (1, 1, "type"), "`thing` takes a mapping of its fields, not the number 5", None),
     ("[width]", (1, 1, "type"), "`thing` takes a mapping of its fields, not a list", None),
 ]
@@ -154,6 +166,35 @@ def test_a_list_that_is_too_short_or_too_long_says_how_many_it_takes() -> None:
     """The number of entries found, and the bound."""
     assert _read("{width: 1, few: []}")[1][0].message == "`few` must have at least 1 entry, not 0"
     assert _read("{width: 1, few: [1, 2, 3]}")[1][0].message == "`few` must have at most 2 entries, not 3"
+
+
+def test_a_limit_without_words_of_its_own_is_told_in_those_of_pydantic() -> None:
+    """A plug-in's spec may use any of pydantic's limits: the message still has the field, its place and what is wrong."""
+
+    class Named(Spec):
+        title: Annotated[str, Field(min_length=3)]
+
+    report = Report()
+    assert read(parse("{title: ab}"), Named, "named", report) is None
+    assert places(report.diagnostics) == [(1, 9, "type")]
+    assert report.diagnostics[0].message == "`title`: String should have at least 3 characters"
+
+
+def test_a_part_without_fields_takes_none() -> None:
+    """Neither a value nor a key: the help says so, and not a list of nothing."""
+
+    class Bare(Spec):
+        pass
+
+    report = Report()
+    assert read(parse("{x: 1}"), Bare, "bare", report) is None
+    assert read(parse("5"), Bare, "bare", report) is None
+    assert [mistake.help for mistake in report.diagnostics] == ["remove it: it has no fields", "its fields: none"]
+
+
+def test_a_name_whose_reference_failed_is_not_also_unknown() -> None:
+    """`shape: ${vars.oops}` was reported when it was replaced; here it stands for any shape."""
+    assert _read("{width: 3, shape: '${vars.oops}'}") == (None, [])
 
 
 def test_all_mistakes_are_found_at_once() -> None:
