@@ -18,8 +18,8 @@ from dlcli.training.trainer import Trainer
 def smaller_batches(trainer: Trainer) -> str | None:
     """What to set so that a step finds room, in words; None where not even one sample does.
 
-    Half of the batch size is tried, a quarter and so on, each with a quarter more samples than that, so that some room is
-    left, and the longest sequences where lengths differ. Gradients are lost: the training can't go on.
+    Half of the batch size is tried, a quarter and so on, each with half as many samples more, since memory is never used
+    to the last bit, and with the longest sequences where lengths differ. Gradients are lost: the training can't go on.
 
     Args:
         trainer: of which a step or an evaluation ran out of memory.
@@ -41,9 +41,9 @@ def _fits(trainer: Trainer, size: int) -> bool:
     """Whether a step and an evaluation with so many samples find room."""
     judged = evaluation_batch_size(trainer.spec.model_copy(update={"batch_size": size}))
     try:
-        _loss(trainer, size + (size + 3) // 4).backward()
+        _loss(trainer, _with_room(size)).backward()
         with torch.inference_mode():
-            _loss(trainer, judged)
+            _loss(trainer, _with_room(judged))
     except (MemoryError, RuntimeError):
         return False
     finally:
@@ -52,6 +52,10 @@ def _fits(trainer: Trainer, size: int) -> bool:
         if trainer.device.type == "cuda":
             torch.cuda.empty_cache()
     return True
+
+
+def _with_room(size: int) -> int:
+    return size + (size + 1) // 2
 
 
 def _loss(trainer: Trainer, size: int) -> Tensor:

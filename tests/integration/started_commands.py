@@ -9,6 +9,8 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event
@@ -118,11 +120,13 @@ class SignalWithin:
         phase: one of those above.
         moment: counted from 0 over the whole command.
         signals: sent then and at the moments that follow.
+        sent: a file that takes the time of the first of them, by the clock that all processes share.
     """
 
     phase: Phase
     moment: int
     signals: tuple[int, ...]
+    sent: Path | None = None
 
     def install(self) -> None:
         passed = -1
@@ -130,6 +134,8 @@ class SignalWithin:
         def pass_moment() -> None:
             nonlocal passed
             passed += 1
+            if self.sent is not None and passed == self.moment:
+                self.sent.write_text(str(time.monotonic()))
             if 0 <= passed - self.moment < len(self.signals):
                 os.kill(os.getpid(), self.signals[passed - self.moment])
 
@@ -204,7 +210,53 @@ class HoldAfterStep:
                 self.go_on.wait(PATIENCE)
             return loss
 
-        Trainer.step = step  # type: ignore[method-assign] # to hold it
+        Trainer.step = step  # type: ignore[assignment, method-assign] # to hold it
+
+
+@dataclass(frozen=True)
+class HoldSave:
+    """Holds a save for good, and tells when the training has heard of a signal.
+
+    Attributes:
+        moment: of those in saves, counted from 0, before which the save waits.
+        reached: set then.
+        heard: set when a handler of a signal has returned.
+    """
+
+    moment: int
+    reached: Event
+    heard: Event
+
+    def install(self) -> None:
+        passed, set_handler = -1, signal.signal
+
+        def pass_moment() -> None:
+            nonlocal passed
+            passed += 1
+            if passed == self.moment:
+                self.reached.set()
+                threading.Event().wait()
+
+        def set_telling(number: int, handler: Any) -> Any:
+            def telling(*arguments: Any) -> None:
+                handler(*arguments)
+                self.heard.set()
+
+            return set_handler(number, telling if callable(handler) else handler)
+
+        signal.signal = set_telling  # type: ignore[assignment] # to hear of it
+        _watch(SAVE, pass_moment)
+
+
+@dataclass(frozen=True)
+class Together:
+    """Several things that are done to one command."""
+
+    disturbances: tuple[Disturbance, ...]
+
+    def install(self) -> None:
+        for disturbance in self.disturbances:
+            disturbance.install()
 
 
 def count_moments(phase: Phase, *arguments: object, folder: Path) -> int:
