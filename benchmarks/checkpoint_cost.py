@@ -1,6 +1,6 @@
 """What saving costs the training of `configs/cnn.yaml`.
 
-A training with a save every tenth of a second shows how long the training's own thread waits for each. Then trainings
+A training with a save every half second shows how long the training's own thread waits for each. Then trainings
 that save after every epoch, as always, and trainings that do not save at all take turns in one process, and the script
 prints what share of the first's time the saves took on that thread, and the median of the ratios of the whole times.
 
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--pairs", type=int, default=5)
     arguments = parser.parse_args()
-    stalls, _ = trained(arguments.data_dir, ("train.save_every=0.1",))
+    stalls, _ = trained(arguments.data_dir, ("train.save_every=0.5",))
     milliseconds = sorted(1000 * seconds for seconds in stalls.seconds)
     print(
         f"{len(milliseconds)} saves: the training waits {statistics.median(milliseconds):.2f} ms in the median, "

@@ -37,6 +37,10 @@ _SECONDS_TO_LEAVE: Final = 10.0
 
 _SIGTERMS: Final = pytest.mark.parametrize("signals", [pytest.param(3, id="sample"), pytest.param(50, marks=pytest.mark.slow)])
 
+_EACH_SIGNAL: Final = pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=["SIGINT", "SIGTERM", "SIGHUP"]
+)
+
 
 @pytest.fixture
 def longer(quick: Path) -> Path:
@@ -142,9 +146,7 @@ def test_sigterm_while_the_test_split_is_judged(longer: Path, undisturbed: Path)
     assert_same_end(run, undisturbed)
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=["SIGINT", "SIGTERM", "SIGHUP"]
-)
+@_EACH_SIGNAL
 def test_each_signal_has_its_exit_code(number: int, code: int, longer: Path, undisturbed: Path) -> None:
     """As a shell reports them, in the record too; one JSON object all the same, and the run goes on to the same end."""
     folder, run = longer.parent, undisturbed.parent / "a"
@@ -157,6 +159,19 @@ def test_each_signal_has_its_exit_code(number: int, code: int, longer: Path, und
     assert progress["step_in_epoch"] > 0, "the signal was to come within an epoch"
     _resume(run)
     assert_same_end(run, undisturbed)
+
+
+@_EACH_SIGNAL
+def test_each_signal_is_told_before_the_training_too(number: int, code: int, longer: Path) -> None:
+    """While data is read: its exit code, one JSON object that says so, no traceback, and no folder of the run."""
+    folder = longer.parent
+    moments = count_moments(DATA, "train", longer, "--name", "counted", folder=folder)
+    in_the_middle = SignalWithin(DATA, moments // 2, (number,))
+    stopped = dlcli("train", longer, "--name", "a", "--json", folder=folder, disturbance=in_the_middle)
+    assert stopped.code == code, stopped.err
+    assert (stopped.json["error"], stopped.json["exit_code"]) == ("interrupted", code)
+    assert "Traceback" not in stopped.err
+    assert not (folder / "runs" / "a").exists()
 
 
 def test_a_run_that_was_told_to_outlive_its_terminal_does(longer: Path, undisturbed: Path, tmp_path: Path) -> None:

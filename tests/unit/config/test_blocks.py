@@ -105,6 +105,7 @@ def test_shared_weights_are_counted_once_and_read_another_input() -> None:
         """)
     shared = graph.node("share_1")
     assert (shared.shares, shared.output_shape, shared.parameter_count()) == ("second", Image(4, 14, 14), 0)
+    assert shared.input_shapes == (Image(4, 14, 14),)
     assert graph.parameter_count() == (9 * 4 + 4) + (9 * 4 * 4 + 4) + (4 + 1) * 10
 
 
