@@ -29,7 +29,7 @@ from dlcli.runtime.seed import seeded
 from dlcli.runtime.signals import StoppedError, StopRequest, watching_signals
 from dlcli.training.checkpoint import load_checkpoint
 from dlcli.training.checkpoint_folder import best_saved
-from dlcli.training.fitting_batch import smaller_batches
+from dlcli.training.fitting_batch import memory_notice, smaller_batches
 from dlcli.training.loop import fit
 from dlcli.training.observers import Observers, TextLog
 from dlcli.training.progress import Observer
@@ -105,6 +105,9 @@ def _train(
     with watching_signals() as stop, seeded(experiment.train.seed, deterministic=experiment.train.deterministic):
         with plugin_errors(), memory_errors():
             trainer = _trainer(experiment, dataset, device)
+        notice = memory_notice(trainer)
+        if notice is not None:
+            show.notice(notice)
         path = str(Path(config).resolve()) if isinstance(config, str | Path) else None
         record = RunRecord(
             trainer, experiment, resumption=resumption, config=path, overrides=request.overrides, data_dir=data_dir

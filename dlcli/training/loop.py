@@ -10,7 +10,7 @@ from dlcli.errors import DivergedError
 from dlcli.runtime.signals import StoppedError, StopRequest
 from dlcli.training.checkpoint_folder import point_at
 from dlcli.training.checkpoint_writer import CheckpointWriter
-from dlcli.training.divergence import LOWER_THE_RATE
+from dlcli.training.divergence import what_to_change
 from dlcli.training.progress import Observer
 from dlcli.training.run_folder import RunFolder
 from dlcli.training.trainer import Trainer
@@ -98,7 +98,9 @@ def _evaluated(trainer: Trainer, stop: StopRequest) -> dict[str, Any]:
         record |= {f"valid/{name}": value for name, value in trainer.evaluate("valid", stop).items()}
     for key, value in record.items():
         if isinstance(value, float) and not math.isfinite(value):
-            raise DivergedError(f"{key} is {value} after epoch {progress.epoch + 1}", help=LOWER_THE_RATE)
+            raise DivergedError(
+                f"{key} is {value} after epoch {progress.epoch + 1}", help=what_to_change(trainer.spec, progress.step)
+            )
     return (
         record
         | {

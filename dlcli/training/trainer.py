@@ -21,7 +21,7 @@ from dlcli.runtime.seed import random_state, restore_random_state
 from dlcli.runtime.signals import StopRequest
 from dlcli.training.averaging import WeightAverage
 from dlcli.training.checkpoint import Checkpoint
-from dlcli.training.divergence import LOWER_THE_RATE, bad_weight, first_bad
+from dlcli.training.divergence import bad_weight, first_bad, what_to_change
 from dlcli.training.evaluation import evaluate, evaluation_batches
 from dlcli.training.objectives import LossOfBatch, build_objective
 from dlcli.training.optimisers import build_optimisers
@@ -162,10 +162,10 @@ class Trainer:
         loss = loss_of_batch(batch.through(self.network), batch.targets, batch.steps)
         if self._sees_each_loss and not math.isfinite(loss.item()):
 
-            def run(other: Batch) -> object:
+            def run(other: Batch) -> Tensor:
                 return loss_of_batch(other.through(self.network), other.targets, other.steps)
 
-            what, help = first_bad(self.network, group, run)
+            what, help = first_bad(self.network, group, run, self.spec, updates=self.progress.step)
             raise DivergedError(f"{self._told(loss.item(), self.progress.step + 1)}: {what}", help=help)
         return loss
 
@@ -179,7 +179,7 @@ class Trainer:
         weight = bad_weight(self.network)
         if weight is not None:
             message = f"{weight} after step {self.progress.step} (epoch {self.progress.epoch + 1})"
-            raise DivergedError(message, help=LOWER_THE_RATE)
+            raise DivergedError(message, help=what_to_change(self.spec, self.progress.step))
 
     def check_losses(self) -> None:
         """Looks at the losses since the last look.
@@ -196,7 +196,7 @@ class Trainer:
             if not math.isfinite(loss):
                 weight = bad_weight(self.network)
                 by_now = f"; by now {weight}" if weight else ""
-                raise DivergedError(f"{self._told(loss, step)}{by_now}", help=LOWER_THE_RATE)
+                raise DivergedError(f"{self._told(loss, step)}{by_now}", help=what_to_change(self.spec, step - 1))
 
     def _told(self, loss: float, step: int) -> str:
         rate = self._schedule.rate(step - 1, self.progress.plateau)

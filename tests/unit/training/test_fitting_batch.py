@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,7 +13,8 @@ from dlcli.config.shapes import Sequence, Time, Vector
 from dlcli.errors import ResourceError
 from dlcli.models.network import build_network
 from dlcli.runtime.memory import memory_errors
-from dlcli.training.fitting_batch import smaller_batches
+from dlcli.training.fitting_batch import memory_notice, smaller_batches
+from dlcli.training.trainer import Trainer
 from tests.unit.models.graphs import read_layers
 from tests.unit.training.trainings import linear_network, make_trainer, text, text_network, train_spec, vectors
 
@@ -36,28 +40,117 @@ class Small(nn.Module):
 @pytest.mark.parametrize(
     ("room", "batch_size", "accumulate", "words"),
     [
-        (24, 64, 1, "16 samples fit at a time: --set train.batch_size=16 --set train.accumulate=4"),
-        (23, 64, 2, "8 samples fit at a time: --set train.batch_size=8 --set train.accumulate=16"),
+        (32, 64, 1, "16 samples fit at a time: --set train.batch_size=16 --set train.accumulate=4"),
+        (31, 64, 2, "8 samples fit at a time: --set train.batch_size=8 --set train.accumulate=16"),
         (1000, 50, 1, "25 samples fit at a time: --set train.batch_size=25 --set train.accumulate=2"),
-        (20, 50, 1, "12 samples fit at a time: --set train.batch_size=12"),
-        (20, 13, 1, "6 samples fit at a time: --set train.batch_size=6"),
+        (26, 50, 1, "12 samples fit at a time: --set train.batch_size=12"),
+        (26, 13, 1, "6 samples fit at a time: --set train.batch_size=6"),
     ],
 )
 def test_the_largest_that_fits_is_said(room: int, batch_size: int, accumulate: int, words: str) -> None:
-    """With half as many to spare; what a step learns from stays the same where that can be divided."""
-    trainer = make_trainer(train_spec(batch_size=batch_size, accumulate=accumulate), vectors(train=300), Small(room))
+    """With as many to spare; what a step learns from stays the same where that can be divided."""
+    network = Small(room)
+    trainer = make_trainer(train_spec(batch_size=batch_size, accumulate=accumulate), vectors(train=300), network)
     assert smaller_batches(trainer) == words
+    assert network.sizes[-4:-2] == network.sizes[-2:], "what is said to fit was to be tried twice"
 
 
 @pytest.mark.parametrize("room", [0, 1])
-def test_where_nothing_fits_nothing_is_said(room: int) -> None:
-    """Not even one sample, with one to spare."""
-    assert smaller_batches(make_trainer(train_spec(batch_size=8), vectors(), Small(room))) is None
+def test_where_nothing_fits_no_size_is_said(room: int) -> None:
+    """Not even one sample, with one to spare: then a batch size is no advice."""
+    trainer = make_trainer(train_spec(batch_size=8), vectors(), Small(room))
+    assert smaller_batches(trainer) == "not even 1 sample fits with room to spare: use smaller layers or smaller inputs"
 
 
 def test_an_evaluation_has_to_fit_as_well() -> None:
     """It goes through 64 samples at least: a step of 8 would fit here, an evaluation does not."""
-    assert smaller_batches(make_trainer(train_spec(batch_size=16), vectors(train=300), Small(18))) is None
+    told = smaller_batches(make_trainer(train_spec(batch_size=16), vectors(train=300), Small(16)))
+    assert told.startswith("no smaller batch helps, since an evaluation takes 64 samples at a time")
+
+
+def test_one_sample_is_not_advised_where_it_teaches_nothing() -> None:
+    """A config with `batch_norm1d` and batches of 1 is refused: it would have no spread."""
+    network = build_network(read_layers("[linear: 3, batch_norm1d, linear: 3]", Vector(4)), None)
+
+    def lacks_room(_: nn.Module, read: tuple[Tensor]) -> None:
+        if torch.is_grad_enabled() and len(read[0]) > 2:
+            raise torch.OutOfMemoryError
+
+    network.register_forward_pre_hook(lacks_room)
+    trainer = make_trainer(train_spec(batch_size=8), vectors(train=300), network)
+    assert smaller_batches(trainer) == "not even 2 samples fit with room to spare: use smaller layers or smaller inputs"
+
+
+def test_a_mistake_that_shows_while_sizes_are_tried_is_no_lack_of_memory() -> None:
+    """It is not taken for a size that does not fit."""
+
+    def breaks(*_: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    network = linear_network()
+    network.register_forward_pre_hook(breaks)
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        smaller_batches(make_trainer(train_spec(batch_size=8), vectors(), network))
+
+
+@pytest.mark.parametrize(("steps", "sizes"), [(0, {2 * 4 * 43}), (1, {0})])
+def test_there_has_to_be_room_for_what_the_optimiser_will_keep(
+    steps: int, sizes: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first update two values for each of the 43 weights, as Adam has them; afterwards they are there already."""
+    trainer, taken, empty = make_trainer(train_spec(batch_size=8), vectors()), [], torch.empty
+    trainer.progress.step = steps
+
+    def counted(size: int, **options: Any) -> Tensor:
+        taken.append(size)
+        return empty(size, **options)
+
+    monkeypatch.setattr(torch, "empty", counted)
+    smaller_batches(trainer)
+    assert set(taken) == sizes
+
+
+def test_an_accelerator_needs_less_room_to_spare() -> None:
+    """Its memory lies in fewer pieces: half as many samples again."""
+    network = Small(24)
+    trainer = make_trainer(train_spec(batch_size=64), vectors(train=300), network)
+    trainer.device = torch.device("meta")
+    trainer.progress.step = 1
+    assert smaller_batches(trainer) == "16 samples fit at a time: --set train.batch_size=16 --set train.accumulate=4"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_real_lack_of_memory_on_cuda() -> None:
+    """Half of what is free does not hold the batch; what is said to fit does."""
+    free, total = torch.cuda.mem_get_info()
+    torch.cuda.set_per_process_memory_fraction(min(1.0, free / total / 2))
+    try:
+        wide = free // 2 // 4 // 40
+        network = nn.Sequential(nn.Linear(4, 8), Widening(wide), nn.Linear(8, 3)).cuda()
+        trainer = Trainer(
+            network,
+            vectors(train=300).to(torch.device("cuda")),
+            make_trainer(train_spec()).preprocessing,
+            train_spec(batch_size=64),
+            torch.device("cuda"),
+            outputs=("output",),
+        )
+        with pytest.raises(ResourceError, match="out of memory") as caught, memory_errors(lambda: smaller_batches(trainer)):
+            trainer.step(next(iter(trainer.groups())))
+        assert re.match(r"(8|16) samples fit at a time", caught.value.help or "")
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+class Widening(nn.Module):
+    """Takes memory for so many values for each sample, and gives its input."""
+
+    def __init__(self, wide: int) -> None:
+        super().__init__()
+        self.wide = wide
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs + inputs.new_empty(len(inputs), self.wide)[:, :1].zero_()
 
 
 def test_no_gradients_stay(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +173,7 @@ def test_the_longest_sequences_are_tried() -> None:
     seen: list[list[int]] = []
     network.register_forward_pre_hook(lambda _, read: seen.append(sorted(read[1].tolist())))
     assert smaller_batches(trainer) == "4 samples fit at a time: --set train.batch_size=4 --set train.accumulate=2"
-    assert seen[0] == [35, 36, 37, 38, 39, 40]
+    assert seen[0] == list(range(33, 41))
 
 
 def test_streams_keep_their_number_of_samples_in_a_step() -> None:
@@ -114,4 +207,21 @@ def test_what_filled_the_memory_is_let_go_before_anything_is_tried() -> None:
     with pytest.raises(ResourceError) as caught, memory_errors(mend):
         fill()
     assert found == [0]
-    assert "train.batch_size=16" in (caught.value.help or "")
+    assert caught.value.help == "use smaller layers, smaller batches (train.batch_size) or less data (data.limit)"
+
+
+@pytest.mark.parametrize(
+    ("samples", "available", "is_told"), [(4096, 2**30, True), (4096, 2 * 2**30, False), (26, 2**30, False), (4096, None, False)]
+)
+def test_a_step_that_will_lack_memory_is_told_before(
+    samples: int, available: int | None, is_told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """4,096 samples of 100,000 values take 1.5 GB, and 26 little; where nothing is known of the memory, nothing is said."""
+    graph = read_layers("[linear: {out_features: 100000, bias: false}, linear: {out_features: 3, bias: false}]", Vector(4))
+    monkeypatch.setattr("dlcli.training.fitting_batch.available_memory", lambda _: available)
+    trainer = make_trainer(train_spec(batch_size=4096), vectors(train=samples), build_network(graph, None))
+    assert memory_notice(trainer) == (
+        "a step needs about 1.5 GB, and 1.0 GB of memory are free: if it ends for lack of memory, use a smaller train.batch_size"
+        if is_told
+        else None
+    )
