@@ -149,10 +149,13 @@ def _judged(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopR
     path = best_saved(folder.checkpoints, trainer.progress.best, observer.notice)
     if path is not None:
         trainer.load_judged(load_checkpoint(path))
-    if trainer.dataset.test is None:
-        return {}
+    figures: dict[str, Any] = {}
     try:
-        figures = {"test": trainer.evaluate("test", stop), "baseline": repeat_last(trainer.dataset, "test", trainer.objective)}
+        if trainer.dataset.test is not None:
+            figures = {
+                "test": trainer.evaluate("test", stop),
+                "baseline": repeat_last(trainer.dataset, "test", trainer.objective),
+            }
         stop.check()
     except StoppedError:
         return None

@@ -146,6 +146,19 @@ def test_sigterm_while_the_test_split_is_judged(longer: Path, undisturbed: Path)
     assert_same_end(run, undisturbed)
 
 
+@pytest.mark.parametrize("phase", [EVALUATION, SAVE])
+def test_sigterm_in_the_last_moment_of_a_run_without_a_test_split(phase: str, longer: Path) -> None:
+    """After the last batch is judged, or in the last save: 143 all the same, and `--resume` has nothing left but to say it."""
+    folder, runs = longer.parent, longer.parent / "runs"
+    longer.write_text(longer.read_text().replace("limit: 300", "limit: 300, split: {test: 0}"))
+    moments = count_moments(phase, "train", longer, "--name", "undisturbed", folder=folder)
+    assert _record(runs / "undisturbed")["test"] is None
+    _sigterm(phase, moments - 2, "train", longer, "--name", "a", folder=folder)
+    _assert_saved(runs / "a")
+    _resume(runs / "a")
+    assert_same_end(runs / "a", runs / "undisturbed")
+
+
 @_EACH_SIGNAL
 def test_each_signal_has_its_exit_code(number: int, code: int, longer: Path, undisturbed: Path) -> None:
     """As a shell reports them, in the record too; one JSON object all the same, and the run goes on to the same end."""
