@@ -45,15 +45,20 @@ def first_bad(network: nn.Module, group: Sequence[Batch], run: LossOf, train: Tr
         train: the config's `train`.
         updates: those before the step.
     """
-    for number, batch in enumerate(group, start=1):
-        data = _bad_data(network, batch, _called_batch(number, group))
-        if data is not None:
-            return data, MEND_THE_DATA
+    data = bad_data(network, group)
+    if data is not None:
+        return data, MEND_THE_DATA
     weight = _bad_tensor(network, dict(network.named_parameters()))
     if weight is not None:
         since = f"after the update of step {updates}" if updates else "before the first update"
         return f"{weight} {since}", what_to_change(train, updates)
     return _bad_pass(network, group, run), what_to_change(train, updates)
+
+
+def bad_data(network: nn.Module, group: Sequence[Batch]) -> str | None:
+    """The first of the inputs and targets of a step's batches that holds NaN or infinity; None where all are finite."""
+    found = (_bad_data(network, batch, _called_batch(number, group)) for number, batch in enumerate(group, start=1))
+    return next(filter(None, found), None)
 
 
 def bad_weight(network: nn.Module) -> str | None:

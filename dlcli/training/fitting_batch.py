@@ -99,11 +99,20 @@ def _finds_room(trainer: Trainer, size: int, attempts: tuple[Attempt, ...]) -> b
 
 
 def _step(trainer: Trainer, size: int) -> None:
-    """A step up to its update, in its place room for what that would add; gradients stay, as in a group of batches."""
-    weights = sum(weight.nbytes for weight in trainer.network.parameters()) if trainer.progress.step == 0 else 0
-    added = torch.empty(_MOMENTS * weights, dtype=torch.uint8, device=trainer.device)
+    """A step up to its update, with room for what updates and saves add; gradients stay, as in a group of batches."""
+    added = torch.empty(_added_later(trainer), dtype=torch.uint8, device=trainer.device)
     _loss(trainer, _with_spare(trainer, size)).backward()
     del added
+
+
+def _added_later(trainer: Trainer) -> int:
+    """Bytes that the first update adds and that a save beside a step does: on the CPU its copies, and its largest file twice."""
+    weights = sum(weight.nbytes for weight in trainer.network.parameters())
+    update = _MOMENTS * weights if trainer.progress.step == 0 else 0
+    if trainer.device.type != "cpu":
+        return update
+    copies = (1 + _MOMENTS + (trainer.spec.ema is not None)) * weights
+    return update + copies + 2 * _MOMENTS * weights
 
 
 def _evaluation(trainer: Trainer, size: int) -> None:

@@ -98,9 +98,8 @@ def _evaluated(trainer: Trainer, stop: StopRequest) -> dict[str, Any]:
         record |= {f"valid/{name}": value for name, value in trainer.evaluate("valid", stop).items()}
     for key, value in record.items():
         if isinstance(value, float) and not math.isfinite(value):
-            raise DivergedError(
-                f"{key} is {value} after epoch {progress.epoch + 1}", help=what_to_change(trainer.spec, progress.step)
-            )
+            message = f"{key} is {value} after {trainer.moment(progress.step)}"
+            raise DivergedError(message, help=what_to_change(trainer.spec, progress.step))
     return (
         record
         | {

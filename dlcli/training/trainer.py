@@ -21,7 +21,7 @@ from dlcli.runtime.seed import random_state, restore_random_state
 from dlcli.runtime.signals import StopRequest
 from dlcli.training.averaging import WeightAverage
 from dlcli.training.checkpoint import Checkpoint
-from dlcli.training.divergence import bad_weight, first_bad, what_to_change
+from dlcli.training.divergence import MEND_THE_DATA, bad_data, bad_weight, first_bad, what_to_change
 from dlcli.training.evaluation import evaluate, evaluation_batches
 from dlcli.training.objectives import LossOfBatch, build_objective
 from dlcli.training.optimisers import build_optimisers
@@ -178,11 +178,11 @@ class Trainer:
         self.check_losses()
         weight = bad_weight(self.network)
         if weight is not None:
-            message = f"{weight} after step {self.progress.step} (epoch {self.progress.epoch + 1})"
+            message = f"{weight} after {self.moment(self.progress.step)}"
             raise DivergedError(message, help=what_to_change(self.spec, self.progress.step))
 
     def check_losses(self) -> None:
-        """Looks at the losses since the last look.
+        """Looks at the losses since the last look; of a bad one the data is made anew, and the weights are those of now.
 
         Raises:
             DivergedError: one of them is NaN or infinite.
@@ -194,13 +194,26 @@ class Trainer:
         self._unchecked.clear()
         for step, loss in enumerate(losses, start=first):
             if not math.isfinite(loss):
+                data = bad_data(self.network, self._group(step))
+                if data is not None:
+                    raise DivergedError(f"{self._told(loss, step)}: {data}", help=MEND_THE_DATA)
                 weight = bad_weight(self.network)
                 by_now = f"; by now {weight}" if weight else ""
                 raise DivergedError(f"{self._told(loss, step)}{by_now}", help=what_to_change(self.spec, step - 1))
 
+    def _group(self, step: int) -> list[Batch]:
+        """The batches of a step that was taken in the epoch under way."""
+        first = self.progress.step - self.progress.step_in_epoch + 1
+        batches = self.batches.epoch(self.progress.epoch, (step - first) * self.spec.accumulate)
+        return list(islice(batches, self.spec.accumulate))
+
     def _told(self, loss: float, step: int) -> str:
-        rate = self._schedule.rate(step - 1, self.progress.plateau)
-        return f"the loss is {loss} at step {step} (epoch {self.progress.epoch + 1}, learning rate {rate:.3g})"
+        return f"the loss is {loss} at {self.moment(step)}"
+
+    def moment(self, step: int) -> str:
+        """A step of the epoch under way, in words."""
+        rate = self._schedule.rate(max(step - 1, 0), self.progress.plateau)
+        return f"step {step} (epoch {self.progress.epoch + 1}, learning rate {rate:.3g})"
 
     def mean_loss(self) -> float:
         """Of the epoch under way, so far."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from dlcli.config.losses import MeanSquaredError
 from dlcli.config.optimizers import Sgd
@@ -15,6 +16,7 @@ from dlcli.config.schedules import MultiStep
 from dlcli.errors import DivergedError
 from dlcli.training.checkpoint import load_checkpoint
 from dlcli.training.checkpoint_folder import list_checkpoints, read_hint
+from dlcli.training.divergence import MEND_THE_DATA
 from dlcli.training.loop import fit
 from dlcli.training.run_folder import RunFolder
 from dlcli.training.trainer import Trainer
@@ -72,14 +74,35 @@ def test_a_bad_loss_is_found_within_the_epoch(tmp_path: Path) -> None:
 
 def test_on_an_accelerator_a_bad_loss_is_found_within_the_epoch(tmp_path: Path) -> None:
     """There losses are looked at once in a while; the message names the first that was bad, and a weight that is by now."""
-    dataset = vectors(train=2000)
-    dataset.train.inputs[:] = math.nan
-    trainer, watcher = on_an_accelerator(make_trainer(train_spec(batch_size=2), dataset)), Watcher()
+    dataset = vectors(train=2000, targets=3)
+    spec = train_spec(batch_size=2, optimizer=Sgd(lr=1e25), loss=MeanSquaredError(), metrics=())
+    trainer, watcher = on_an_accelerator(make_trainer(spec, dataset)), Watcher()
     with pytest.raises(
-        DivergedError, match=r"the loss is nan at step 1 \(epoch 1, learning rate 0\.1\); by now `2.weight` holds NaN"
+        DivergedError, match=r"the loss is inf at step 2 \(epoch 1, learning rate 1e\+25\); by now `2.weight` holds NaN"
     ):
         fit(trainer, run_folder(tmp_path), watcher, watcher.stop)
     assert len(watcher.losses) < 100
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_on_an_accelerator_bad_data_is_named(accumulate: int, epoch: int) -> None:
+    """The weights that it ruined are no reason: what is told is the sample, found by its step, in later epochs too."""
+    dataset = vectors(train=24)
+    assert isinstance(dataset.train.inputs, Tensor)
+    trainer = on_an_accelerator(make_trainer(train_spec(batch_size=4, accumulate=accumulate), dataset))
+    trainer.progress.epoch, trainer.progress.step = epoch, epoch * trainer.steps_per_epoch
+    batches = [batch.inputs.clone() for batch in trainer.batches.epoch(epoch)]  # type: ignore[union-attr] # one input
+    bad = batches[3][2]
+    dataset.train.inputs[(dataset.train.inputs == bad).all(dim=1)] = math.nan
+    list(map(trainer.step, trainer.groups()))
+    step = trainer.progress.step - trainer.steps_per_epoch + (4 if accumulate == 1 else 2)
+    batch = "the batch" if accumulate == 1 else "batch 2 of 2"
+    with pytest.raises(DivergedError) as caught:
+        trainer.check()
+    moment = f"step {step} (epoch {epoch + 1}, learning rate 0.1)"
+    assert caught.value.message == f"the loss is nan at {moment}: the input holds NaN for sample 2 of {batch}"
+    assert caught.value.help == MEND_THE_DATA
 
 
 def on_an_accelerator(trainer: Trainer) -> Trainer:
@@ -116,7 +139,7 @@ def test_a_last_step_that_ruins_the_weights_is_found_before_the_log(tmp_path: Pa
     """Every loss is finite, and the weights after the last step are not: no line, no best epoch, no checkpoint."""
     spec = train_spec(batch_size=26, epochs=1, optimizer=Sgd.model_construct(lr=1e39))
     trainer, watcher = make_trainer(spec, vectors(valid=0)), Watcher()
-    with pytest.raises(DivergedError, match=r"holds infinity after step 1 \(epoch 1\)"):
+    with pytest.raises(DivergedError, match=r"holds infinity after step 1 \(epoch 1, learning rate 1e\+39\)"):
         fit(trainer, run_folder(tmp_path), watcher, watcher.stop)
     assert math.isfinite(watcher.losses[0])
     assert files(tmp_path) == {}
@@ -126,10 +149,10 @@ def test_a_last_step_that_ruins_the_weights_is_found_before_the_log(tmp_path: Pa
 @pytest.mark.parametrize("key", ["loss", "accuracy"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_bad_figure_of_the_validation_ends_the_run(key: str, value: float, tmp_path: Path) -> None:
-    """Whichever figure it is, monitored or not: one that is not finite is no result, and it never reaches the log."""
-    trainer, watcher = make_trainer(train_spec()), Watcher()
+    """Whichever figure it is, monitored or not: no result, and no line in the log; the rate told is that of the last step."""
+    trainer, watcher = make_trainer(train_spec(schedule=MultiStep(milestones=(1,)))), Watcher()
     trainer.evaluate = lambda *_: {"loss": 0.5, "accuracy": 0.5, key: value}  # type: ignore[method-assign] # scripted
-    with pytest.raises(DivergedError, match=f"valid/{key} is {value} after epoch 1"):
+    with pytest.raises(DivergedError, match=rf"valid/{key} is {value} after step 4 \(epoch 1, learning rate 0\.1\)"):
         fit(trainer, run_folder(tmp_path), watcher, watcher.stop)
     assert files(tmp_path) == {}
 
