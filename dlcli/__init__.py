@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ def train(
         seed: the same as `train.seed`.
         data_dir: where data is looked for first.
         resume: the run to go on with, or `latest`.
-        overrides: as for `--set`, by dotted key: `**{"train.epochs": 5}`.
+        overrides: as for `--set`, plain values and paths by dotted key: `**{"train.epochs": 5}`.
 
     Returns:
         The run; `run.record["test"]` holds loss and metrics.
@@ -52,7 +53,7 @@ def train(
 
     if seed is not None:
         overrides["train.seed"] = seed
-    settings = tuple(f"{key}={json.dumps(value)}" for key, value in overrides.items())
+    settings = tuple(f"{key}={json.dumps(value, default=os.fspath)}" for key, value in overrides.items())
     folder = Path(data_dir) if data_dir is not None else None
     return run_training(TrainRequest(config, settings, name, Path(runs), device, folder, resume))
 

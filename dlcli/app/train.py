@@ -130,18 +130,18 @@ def _train(
 
 def _run(trainer: Trainer, folder: RunFolder, record: RunRecord, observer: Observer, stop: StopRequest) -> Run:
     """Trains, judges the best epoch, and closes the record."""
-    point_latest_at(folder)
     try:
+        point_latest_at(folder)
         with plugin_errors(), memory_errors(lambda: smaller_batches(trainer)):
             fit(trainer, folder, observer, stop)
             figures = _judged(trainer, folder, observer, stop) if trainer.progress.finished is not None else None
+        if figures is None:
+            return Run(folder.path, record.close(folder, "interrupted", exit_code=stop.exit_code))
+        return Run(folder.path, record.close(folder, "completed", exit_code=EXIT_OK, **figures))
     except BaseException as error:
         observer.notice(f"what was done so far is in {folder.path}")
         record.fail(folder, error)
         raise
-    if figures is None:
-        return Run(folder.path, record.close(folder, "interrupted", exit_code=stop.exit_code))
-    return Run(folder.path, record.close(folder, "completed", exit_code=EXIT_OK, **figures))
 
 
 def _judged(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopRequest) -> dict[str, Any] | None:

@@ -25,13 +25,12 @@ from dlcli.plugins import plugin_errors
 from dlcli.runtime.device import choose_device
 from dlcli.runtime.memory import keep_freed_memory, memory_errors
 from dlcli.runtime.seed import seeded
-from dlcli.training.checkpoint import Checkpoint, load_checkpoint
+from dlcli.training.checkpoint import Checkpoint, load_checkpoint, load_weights
 from dlcli.training.checkpoint_folder import best_checkpoint, checkpoint_of_step, list_checkpoints
 from dlcli.training.evaluation import evaluate as judge
 from dlcli.training.evaluation import evaluation_batches
 from dlcli.training.objectives import build_objective
 from dlcli.training.run_folder import RunFolder
-from dlcli.training.trainer import load_weights
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,14 @@ def write_durably(path: Path, content: bytes) -> None:
 def remove_leftovers(folder: Path, names: Collection[str]) -> None:
     """Removes what killed processes left of their `write_durably` to files of these names."""
     for path in folder.iterdir() if folder.is_dir() else ():
-        match = _TEMPORARY.fullmatch(path.name)
-        if match and match[1] in names:
+        if unfinished_name(path) in names:
             path.unlink(missing_ok=True)
+
+
+def unfinished_name(path: Path) -> str | None:
+    """The name that a temporary file or folder was to be given; None where it is no temporary one."""
+    match = _TEMPORARY.fullmatch(path.name)
+    return match[1] if match else None
 
 
 def append_durably(path: Path, content: bytes) -> None:

@@ -15,15 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from dlcli.errors import CheckpointError
 from dlcli.runtime.durable_files import disk_errors, sync_folder, write_and_sync
 from dlcli.training.manifest import MANIFEST, entry_of, manifest_of, read_manifest, read_verified
 
 STATE: Final = "state.json"
+
+_FILE_COPIES: Final = 2
+"""Of a file's tensors while safetensors puts it together: one of the tensors, one of the file."""
+_HEADER_ROOM: Final = 2**20
+"""Bytes for the names and shapes in a file."""
 
 Tensors = Mapping[str, Tensor]
 
@@ -58,6 +64,7 @@ def save_checkpoint(target: Path, tensors: Mapping[str, Tensors], state: Mapping
 
     Raises:
         ResourceError: it can't be written; nothing of it is left behind.
+        RuntimeError: torch's, where there is no memory for it.
     """
     state_content = json.dumps(state, indent=1).encode()
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -77,8 +84,14 @@ def save_checkpoint(target: Path, tensors: Mapping[str, Tensors], state: Mapping
 def _contents(tensors: Mapping[str, Tensors], state: bytes) -> Iterator[tuple[str, bytes]]:
     """The files one after the other, so that no more than one is in memory."""
     for name, values in tensors.items():
+        _find_room(sum(tensor.nbytes for tensor in values.values()))
         yield f"{name}.safetensors", save(dict(values))
     yield STATE, state
+
+
+def _find_room(size: int) -> None:
+    """Raises torch's error where a file of so many bytes finds no memory: safetensors would end the process."""
+    torch.empty(_FILE_COPIES * size + _HEADER_ROOM, dtype=torch.uint8)
 
 
 @contextmanager
@@ -109,3 +122,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if "model" not in tensors or not isinstance(state, dict):
         raise CheckpointError(f"{path} holds no weights")
     return Checkpoint(path, tensors, state)
+
+
+def load_weights(network: nn.Module, checkpoint: Checkpoint, weights: dict[str, Tensor]) -> None:
+    """Puts a checkpoint's weights into a network.
+
+    Raises:
+        CheckpointError: names or shapes differ.
+    """
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[2].strip() or str(error)
+        raise CheckpointError(
+            f"{checkpoint.path} is of another network: {reason}", help="use the config that it was trained with"
+        ) from error

@@ -7,18 +7,21 @@ from contextlib import contextmanager
 from typing import Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dlcli.config.training import TrainSpec
-from dlcli.data.batches import Batches
+from dlcli.data.batches import Batch, Batches
 from dlcli.data.dataset import Dataset
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import UsageError
 from dlcli.models.carried_state import carry_state, restore_state, state_of
 from dlcli.runtime.signals import StopRequest
+from dlcli.training.divergence import first_bad
 from dlcli.training.objectives import Objective
 
-_LEAST_BATCH: Final = 64
+_SMALL_BATCH: Final = 64
+_SMALL_TIMES: Final = 8
+"""Of a training's batch, up to `_SMALL_BATCH` samples: small batches judge slowly, and large ones may find no memory."""
 
 _STREAMS: Final = 32
 """Of one long sequence that is judged with a carried state, whatever the training's batches: each begins without one."""
@@ -26,7 +29,7 @@ _STREAMS: Final = 32
 
 def evaluation_batch_size(train: TrainSpec) -> int:
     """Samples judged at once: without gradients twice a training's batch takes less memory than the batch did."""
-    return max(2 * train.batch_size, _LEAST_BATCH)
+    return max(2 * train.batch_size, min(_SMALL_TIMES * train.batch_size, _SMALL_BATCH))
 
 
 def evaluation_batches(dataset: Dataset, split: str, preprocessing: Preprocessing, train: TrainSpec) -> Batches:
@@ -65,6 +68,33 @@ def evaluate(network: nn.Module, batches: Batches, objective: Objective, stop: S
             stop.check()
             tally.update(batch.through(network), batch.targets, batch.steps)
     return tally.figures()
+
+
+def first_bad_batch(
+    network: nn.Module, batches: Batches, objective: Objective, train: TrainSpec, *, updates: int
+) -> tuple[str, str] | None:
+    """Where NaN or infinity comes from in an evaluation, as half a sentence, and what to do about it.
+
+    Args:
+        network: as for `evaluate`.
+        batches: as for `evaluate`.
+        objective: the training's.
+        train: the config's `train`.
+        updates: those that the weights have seen.
+
+    Returns:
+        None where the loss of each batch is finite.
+    """
+
+    def run(batch: Batch) -> Tensor:
+        return objective(batch.through(network), batch.targets, batch.steps)
+
+    with _judged(network, carries=batches.in_streams), torch.inference_mode():
+        for number, batch in enumerate(batches.in_order(), start=1):
+            if not torch.isfinite(run(batch)):
+                what, help = first_bad(network, [batch], run, train, updates=updates)
+                return f"in batch {number} of {len(batches)}, {what}", help
+    return None
 
 
 @contextmanager

@@ -98,8 +98,9 @@ def _evaluated(trainer: Trainer, stop: StopRequest) -> dict[str, Any]:
         record |= {f"valid/{name}": value for name, value in trainer.evaluate("valid", stop).items()}
     for key, value in record.items():
         if isinstance(value, float) and not math.isfinite(value):
-            message = f"{key} is {value} after {trainer.moment(progress.step)}"
-            raise DivergedError(message, help=what_to_change(trainer.spec, progress.step))
+            message, help = f"{key} is {value} after {trainer.moment(progress.step)}", what_to_change(trainer.spec, progress.step)
+            found = trainer.first_bad_of("valid") if key.startswith("valid/") else None
+            raise DivergedError(f"{message}: {found[0]}" if found else message, help=found[1] if found else help)
     return (
         record
         | {

@@ -8,20 +8,24 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from dlcli.errors import CheckpointError, UsageError
-from dlcli.runtime.durable_files import disk_errors, reading_errors, remove_leftovers, sync_folder, write_durably
+from dlcli.errors import CheckpointError, ResourceError, UsageError
+from dlcli.runtime.durable_files import disk_errors, reading_errors, remove_leftovers, sync_folder, unfinished_name, write_durably
 from dlcli.training.manifest import MANIFEST, entry_of, manifest_of, read_limited
 from dlcli.training.metrics_log import MetricsLog
 
 LATEST: Final = "latest"
 _SEALED: Final = ("config.yaml", "config.resolved.yaml", "run.json", "metrics.jsonl", "metrics.csv", "train.log")
 """What `RunFolder.seal` notes: all but the checkpoints, which have manifests of their own."""
+
+_ABANDONED_AFTER: Final = 3600
+"""Seconds without a change after which nobody works on a temporary file or folder any more."""
 
 _SAFE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
@@ -122,6 +126,7 @@ def create_run_folder(runs: Path, stem: str, name: str | None, fill: Callable[[R
             runs.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise UsageError(f"{runs} is not a folder", help="name another with --runs-dir") from None
+        _remove_abandoned(runs)
         temporary = runs / f".{base}.{os.getpid()}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         try:
@@ -129,8 +134,22 @@ def create_run_folder(runs: Path, stem: str, name: str | None, fill: Callable[[R
             fill(RunFolder(temporary))
             sync_folder(temporary)
             return RunFolder(_renamed(temporary, base, may_count=name is None))
+        except ResourceError as error:
+            raise ResourceError(error.message.replace(str(temporary), str(runs / base)), help=error.help) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_abandoned(runs: Path) -> None:
+    """Removes what killed processes left of the making of a run's folder and of `latest`, which take no more than a moment."""
+    for path in runs.iterdir():
+        with contextlib.suppress(OSError):
+            if unfinished_name(path) is None or time.time() - path.lstat().st_mtime < _ABANDONED_AFTER:
+                continue
+            if path.is_symlink():
+                path.unlink()
+            elif (path / "checkpoints").is_dir():
+                shutil.rmtree(path)
 
 
 def _renamed(temporary: Path, base: str, *, may_count: bool) -> Path:

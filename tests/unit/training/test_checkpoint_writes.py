@@ -7,8 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from dlcli.errors import ResourceError
+from dlcli.runtime.memory import is_out_of_memory
+from dlcli.training.checkpoint import save_checkpoint
 from dlcli.training.checkpoint_folder import list_checkpoints, load_newest, prune, write_hint
 from tests.unit.runtime.file_operations import FileOperations, Snapshots
 from tests.unit.training.checkpoint_cases import contents, saved, steps_that_load, write
@@ -105,6 +108,15 @@ def test_a_hint_that_cannot_be_written_leaves_the_old_one(fail_at: int, tmp_path
     with FileOperations(fail_at).watching(), pytest.raises(ResourceError):
         write_hint(tmp_path, "best", second, 2)
     assert ((tmp_path / "best.json").read_bytes() == before) == (fail_at < 5)
+
+
+def test_a_file_that_finds_no_memory_leaves_nothing(tmp_path: Path) -> None:
+    """torch's error, which ends a run in order: safetensors itself would end the process."""
+    huge = torch.zeros(1).expand(2**50)
+    with pytest.raises(RuntimeError) as caught:
+        save_checkpoint(tmp_path / "step-00000001", {"model": {"weight": huge}}, {})
+    assert is_out_of_memory(caught.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_json_leaves_nothing(tmp_path: Path) -> None:

@@ -157,6 +157,20 @@ def test_a_bad_figure_of_the_validation_ends_the_run(key: str, value: float, tmp
     assert files(tmp_path) == {}
 
 
+def test_a_bad_figure_of_the_validation_is_traced_to_its_data(tmp_path: Path) -> None:
+    """A split that holds NaN, which no step sees: the batch of the evaluation, its sample, and to mend the data."""
+    dataset, watcher = vectors(train=26, valid=100), Watcher()
+    assert dataset.valid is not None
+    assert isinstance(dataset.valid.inputs, Tensor)
+    dataset.valid.inputs[70] = math.nan
+    with pytest.raises(DivergedError) as caught:
+        fit(make_trainer(train_spec(batch_size=8), dataset), run_folder(tmp_path), watcher, watcher.stop)
+    where = "in batch 2 of 2, the input holds NaN for sample 6 of the batch"
+    assert caught.value.message == f"valid/loss is nan after step 4 (epoch 1, learning rate 0.1): {where}"
+    assert caught.value.help == MEND_THE_DATA
+    assert files(tmp_path) == {}
+
+
 def test_losses_are_looked_at_once_in_a_while(tmp_path: Path) -> None:
     """Where looking waits for the device no step of a short epoch does it, the end of the epoch does."""
     trainer = on_an_accelerator(make_trainer(train_spec()))

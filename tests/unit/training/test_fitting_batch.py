@@ -64,9 +64,15 @@ def test_where_nothing_fits_no_size_is_said(room: int) -> None:
 
 
 def test_an_evaluation_has_to_fit_as_well() -> None:
-    """It goes through 64 samples at least: a step of 8 would fit here, an evaluation does not."""
+    """Of small batches it takes up to eight times as many: a step of 8 would fit here, an evaluation of 64 does not."""
     told = smaller_batches(make_trainer(train_spec(batch_size=16), vectors(train=300), Small(16)))
-    assert told.startswith("no smaller batch helps, since an evaluation takes 64 samples at a time")
+    assert told == "4 samples fit at a time: --set train.batch_size=4 --set train.accumulate=4"
+
+
+def test_where_only_an_evaluation_does_not_fit_that_is_said() -> None:
+    """A step of one sample would fit here, an evaluation of eight does not."""
+    told = smaller_batches(make_trainer(train_spec(batch_size=2), vectors(train=300), Small(2)))
+    assert told.startswith("no smaller batch helps, since an evaluation takes 8 samples at a time")
 
 
 def test_one_sample_is_not_advised_where_it_teaches_nothing() -> None:

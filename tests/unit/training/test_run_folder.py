@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -274,6 +275,32 @@ def test_a_run_that_could_not_begin_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match="the disk is full"):
         create_run_folder(tmp_path, "config", "mine", full)
     assert list(tmp_path.iterdir()) == [other]
+
+
+def test_a_disk_that_refuses_the_begin_of_a_run_is_told_with_the_name_of_the_run(tmp_path: Path) -> None:
+    """Not with that of a temporary folder, which nobody knows."""
+    with FileOperations(4, errno.ENOSPC).watching(), pytest.raises(ResourceError) as caught:
+        create_run_folder(tmp_path, "config", "mine", begin)
+    assert str(tmp_path / "mine" / "run.json") in caught.value.message
+    assert ".tmp" not in caught.value.message
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_what_killed_processes_left_beside_the_runs_is_removed_after_an_hour(old: bool, tmp_path: Path) -> None:
+    """Half a run and half of `latest`; what is younger may be at work, and what else is called so is not dlcli's."""
+    left = tmp_path / ".mine.123.tmp"
+    (left / "checkpoints").mkdir(parents=True)
+    link, foreign = tmp_path / ".latest.123.tmp", tmp_path / ".notes.1.tmp"
+    link.symlink_to("mine")
+    foreign.write_text("mine")
+    other = make_run(tmp_path, "other")
+    then = time.time() - (3700 if old else 3500)
+    for path in (left, link, foreign, other):
+        os.utime(path, (then, then), follow_symlinks=False)
+    create_run_folder(tmp_path, "config", "new", begin)
+    assert {path.name for path in tmp_path.iterdir()} - {left.name, link.name} == {foreign.name, "other", "new"}
+    assert os.path.lexists(left) is not old
+    assert os.path.lexists(link) is not old
 
 
 def test_a_run_is_there_with_all_it_begins_with_or_not_at_all(tmp_path: Path) -> None:
