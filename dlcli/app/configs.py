@@ -11,6 +11,7 @@ from dlcli.config.data import DataSpec
 from dlcli.config.diagnostics import ConfigError, Diagnostic, Place, Source, shown
 from dlcli.config.experiment import Experiment
 from dlcli.config.facts import DataFacts
+from dlcli.config.tree import Mapping
 from dlcli.data.catalogue import SOURCES
 from dlcli.data.directories import Directories, search_directories
 from dlcli.data.raw import DataUnavailableError
@@ -38,8 +39,16 @@ def read_experiment(config: Config, overrides: Iterable[str], data_dir: Path | N
         ConfigError: it has mistakes.
         DataError: its data is not there, and nothing can be known of it.
     """
-    directories = directories_of(config, data_dir)
-    return experiment.resolve(compose.load(config, overrides), lambda spec: declared_facts(spec, directories))
+    return declared_experiment(compose.load(config, overrides), directories_of(config, data_dir))
+
+
+def declared_experiment(composed: Mapping, directories: Directories) -> Experiment:
+    """The same of a config that was read already.
+
+    Raises:
+        ConfigError, DataError: as `read_experiment`.
+    """
+    return experiment.resolve(composed, lambda spec: declared_facts(spec, directories))
 
 
 def diagnose(config: str | Path, overrides: Iterable[str], data_dir: Path | None) -> list[Diagnostic]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from dlcli.app.configs import Config, directories_of, read_experiment
+from dlcli.app.configs import Config, declared_experiment, directories_of
 from dlcli.config import compose, experiment
 from dlcli.config.experiment import Experiment
 from dlcli.data.dataset import Dataset, open_dataset
@@ -23,7 +23,7 @@ def open_experiment(
 ) -> tuple[Experiment, Dataset]:
     """Reads a config and its data.
 
-    The config is checked before anything is downloaded; where a fallback steps in, it is resolved again for that.
+    The config is read once, and checked before anything is downloaded; where a fallback steps in, it is resolved again for that.
 
     Args:
         config: a path, or a dict of plain values.
@@ -35,13 +35,12 @@ def open_experiment(
     Raises:
         UsageError, ConfigError, DataError: as `read_experiment`, and for what is wrong with the data itself.
     """
-    overrides = tuple(overrides)
-    asked = read_experiment(config, overrides, data_dir)
-    directories = directories_of(config, data_dir)
+    composed, directories = compose.load(config, overrides), directories_of(config, data_dir)
+    asked = declared_experiment(composed, directories)
     dataset = open_dataset(asked.data, directories, on_notice, downloads=downloads)
     found = asked
     if dataset.facts != asked.facts:
-        found = experiment.resolve(compose.load(config, overrides), lambda _: dataset.facts)
+        found = experiment.resolve(composed, lambda _: dataset.facts)
     dataset = dataset.without_target_scale(found.label_targets())
     return replace(found, data=dataset.spec), dataset
 

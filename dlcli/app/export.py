@@ -23,7 +23,7 @@ from dlcli.config.shapes import Sequence, Shape, Time, at_steps, holds_tokens, t
 from dlcli.errors import CheckpointError, ResourceError, UsageError
 from dlcli.models.network import Network, Values
 from dlcli.models.python_module import NETWORK, python_module, shapes_text
-from dlcli.runtime.durable_files import write_durably
+from dlcli.runtime.durable_files import disk_errors, write_durably
 from dlcli.runtime.memory import memory_errors
 from dlcli.training.checkpoint_folder import best_checkpoint
 
@@ -152,14 +152,12 @@ def write(made: Export, output: Path | None) -> Path:
         ResourceError: the file system refuses.
     """
     file = output or made.file
-    try:
+    help = "give another file: --output FILE"
+    with disk_errors(file, help=help):
         if output is None:
             file.parent.mkdir(exist_ok=True)
         check_free(file)
-        write_durably(file, made.text.encode())
-    except (ResourceError, OSError) as error:
-        message = error.message if isinstance(error, ResourceError) else f"{file} can't be written: {error.strerror}"
-        raise ResourceError(message, help="give another file: --output FILE") from error
+    write_durably(file, made.text.encode(), help=help)
     return file
 
 

@@ -27,7 +27,7 @@ from dlcli.data.named import each
 from dlcli.data.raw import Array, NewSamples
 from dlcli.data.sources.located import locate
 from dlcli.data.sources.text_lines import new_samples
-from dlcli.errors import DataError, ResourceError, UsageError
+from dlcli.errors import DataError, UsageError
 from dlcli.runtime.device import choose_device
 from dlcli.runtime.durable_files import write_durably
 
@@ -137,10 +137,8 @@ def write_predictions(predictions: Predictions, output: Path) -> None:
     Raises:
         ResourceError: the file system refuses.
     """
-    try:
-        write_durably(output, predictions.as_text(output.suffix.lower()).encode(errors="replace"))
-    except ResourceError as error:
-        raise ResourceError(error.message, help="give another file: --output FILE") from error
+    content = predictions.as_text(output.suffix.lower()).encode(errors="replace")
+    write_durably(output, content, help="give another file: --output FILE")
 
 
 def _read_samples(spec: DataSpec, file: str, data_dir: Path | None, run: Path) -> tuple[str, NewSamples]:

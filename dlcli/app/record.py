@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,6 @@ class RunRecord:
     ) -> None:
         self._trainer = trainer
         self._resumption = resumption
-        self._began = time.perf_counter()
         before = resumption.record if resumption else {}
         dataset = trainer.dataset
         self._constant: dict[str, Any] = {
@@ -69,7 +67,7 @@ class RunRecord:
             "plugins": installed(),
         }
 
-    def now(self, status: str, **facts: Any) -> dict[str, Any]:
+    def as_json(self, status: str, **facts: Any) -> dict[str, Any]:
         """The record at this moment.
 
         Args:
@@ -88,7 +86,7 @@ class RunRecord:
             "epochs": progress.epoch,
             "step": progress.step,
             "train_seconds": seconds,
-            "total_seconds": time.perf_counter() - self._began,
+            "total_seconds": progress.elapsed_seconds,
             "samples_per_second": (progress.total_samples + progress.samples) / seconds if seconds else None,
             "best": {"metric": monitored(self._trainer), "value": best.value, "epoch": best.epoch} if best else None,
             "test": None,
@@ -104,7 +102,7 @@ class RunRecord:
         Raises:
             ResourceError: the disk does not take it.
         """
-        record = self.now(status, **facts)
+        record = self.as_json(status, **facts)
         folder.write_record(record)
         folder.seal()
         return record
@@ -116,11 +114,11 @@ class RunRecord:
         message = error.message if isinstance(error, DlcliError) else f"{type(error).__name__}: {error}"
         try:
             if isinstance(error, KeyboardInterrupt):  # a second Ctrl-C: a save may be under way, so nothing is sealed
-                folder.write_record(self.now("interrupted", exit_code=EXIT_SIGINT, error=message))
+                folder.write_record(self.as_json("interrupted", exit_code=EXIT_SIGINT, error=message))
             else:
                 self.close(folder, status, exit_code=code, error=message)
         except DlcliError as second:
-            error.add_note(f"and run.json could not say so: {second.message}")
+            error.add_note(f"run.json could not say so: {second.message}")
 
 
 def now() -> str:

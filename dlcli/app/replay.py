@@ -19,7 +19,7 @@ from torch import Tensor
 
 from dlcli.app.experiments import recorded_data_dir
 from dlcli.app.resume import differences
-from dlcli.app.runs import read_record
+from dlcli.app.runs import read_checked_record
 from dlcli.app.train import TrainRequest, train
 from dlcli.errors import CheckpointError, DlcliError, UsageError
 from dlcli.plugins import load_plugins
@@ -29,12 +29,11 @@ from dlcli.training.checkpoint_folder import load_newest
 from dlcli.training.progress import Progress
 from dlcli.training.run_folder import RunFolder
 
-_PARTS: Final = ("model", "ema", "optimizer", "random")
 _CLOCKED: Final = ("train_seconds", "samples_per_second")
 """What a line of metrics.jsonl has from the clock."""
 
-_FOREVER: Final = 1e9
-"""Seconds: a run that ended with its time is repeated up to the same step, however long that takes."""
+_WITHOUT_LIMITS: Final = ("train.max_time=null", "train.early_stopping=null")
+"""What a run that goes on may be given anew, and what ends it elsewhere where it holds from the begin."""
 
 _CHECKPOINTS: Final = 20
 """About how many checkpoints the replay writes within the time of the run."""
@@ -64,21 +63,29 @@ class Replay:
 
 
 class _SignalAt:
-    """Sends a signal to its own process after a step. An observer, which looks at a training and changes nothing of it."""
+    """Sends a signal to its own process. An observer, which looks at a training and changes nothing of it.
 
-    def __init__(self, step: int, number: int) -> None:
-        self._step = step
+    Args:
+        number: the signal's.
+        step: after which it is sent.
+        ends_epoch: whether that waits until the epoch which the step ends is closed.
+    """
+
+    def __init__(self, number: int, step: int, *, ends_epoch: bool = False) -> None:
         self._number = number
+        self._step = step
+        self._ends_epoch = ends_epoch
 
     def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int) -> None:
         """The begin is not of interest."""
 
     def stepped(self, progress: Progress, loss: Tensor) -> None:  # noqa: ARG002 - as an observer has it
-        if progress.step == self._step:
+        if progress.step == self._step and not self._ends_epoch:
             os.kill(os.getpid(), self._number)
 
-    def epoch_ended(self, record: dict[str, Any], *, is_best: bool) -> None:
-        """Epochs neither."""
+    def epoch_ended(self, record: dict[str, Any], *, is_best: bool) -> None:  # noqa: ARG002 - as an observer has it
+        if record["step"] == self._step and self._ends_epoch:
+            os.kill(os.getpid(), self._number)
 
     def notice(self, text: str) -> None:
         """What is to be known of the training, its own run has told."""
@@ -100,7 +107,7 @@ def replay(
         CheckpointError: it has no checkpoint.
         DlcliError: a training failed.
     """
-    record = read_record(folder)
+    record = read_checked_record(folder)
     _check_repeatable(record)
     recorded = load_newest(folder.checkpoints, on_notice)
     if recorded is None:
@@ -112,32 +119,16 @@ def replay(
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="dlcli-replay-") as runs:
         again = RunFolder(Path(runs) / "replay")
-        seconds = max(0.01, progress.elapsed_seconds / _CHECKPOINTS)
-        request = TrainRequest(
-            folder.resolved_config,
-            overrides=(f"train.save_every={seconds}", f"train.max_time={_FOREVER}"),
-            name=again.path.name,
-            runs=again.path.parent,
-            device=record["device"],
-            data_dir=recorded_data_dir(folder, data_dir),
-            downloads=False,
-            observers=(_SignalAt(killed_after, signal.SIGKILL),),
-        )
+        data_dir = recorded_data_dir(folder, data_dir)
+        beginning, further = _requests(folder, again, recorded, record["device"], data_dir, killed_after=killed_after)
         on_notice(f"training again up to step {killed_after} of {progress.step}, to be killed there")
-        _train_elsewhere(request, record["plugins"], expected=-signal.SIGKILL)
-        ends_by_itself = progress.finished in ("epochs", "max_steps", "early_stopping")
+        _train_elsewhere(beginning, record["plugins"], expected=-signal.SIGKILL)
         on_notice(f"going on up to step {progress.step}")
-        further = TrainRequest(
-            None,
-            runs=again.path.parent,
-            device=record["device"],
-            resume=again.path.name,
-            observers=() if ends_by_itself else (_SignalAt(progress.step, signal.SIGTERM),),
-        )
         _train_elsewhere(further, record["plugins"], expected=0)
         result = load_newest(again.checkpoints, on_notice)
         assert result is not None, "a training that has ended has a checkpoint"
-        differing = (*_differing_tensors(recorded, result), *_differing_lines(folder, again))
+        epochs = Progress.from_json(result.state["progress"]).epoch
+        differing = (*_differing_tensors(recorded, result), *_differing_lines(folder, again, epochs))
         went_on_after = again.read_record()["resumed"][0]["step"]
     return Replay(progress.step, killed_after, went_on_after, differing, time.perf_counter() - began)
 
@@ -150,6 +141,29 @@ def _check_repeatable(record: dict[str, Any]) -> None:
         found += [f"{change['setting']} was changed on the way" for change in resumed["changes"] if not change["is_harmless"]]
     if found:
         raise UsageError(f"it can't be trained again bit for bit: {'; '.join(found)}", help="leave out --replay")
+
+
+def _requests(
+    folder: RunFolder, again: RunFolder, recorded: Checkpoint, device: str, data_dir: Path | None, *, killed_after: int
+) -> tuple[TrainRequest, TrainRequest]:
+    """What two processes are to do: train up to the step at which the first is killed, and go on to where the run had come."""
+    progress, is_cut = Progress.from_json(recorded.state["progress"]), recorded.state.get("before_cut") is not None
+    beginning = TrainRequest(
+        folder.resolved_config,
+        overrides=(f"train.save_every={max(0.01, progress.elapsed_seconds / _CHECKPOINTS)}", *_WITHOUT_LIMITS),
+        name=again.path.name,
+        runs=again.path.parent,
+        device=device,
+        data_dir=data_dir,
+        downloads=False,
+        observers=(_SignalAt(signal.SIGKILL, killed_after),),
+    )
+    ends_by_itself = progress.finished in ("epochs", "max_steps")
+    end = _SignalAt(signal.SIGTERM, progress.step, ends_epoch=progress.step_in_epoch == 0 and not is_cut)
+    further = TrainRequest(
+        None, runs=again.path.parent, device=device, resume=again.path.name, observers=() if ends_by_itself else (end,)
+    )
+    return beginning, further
 
 
 def _train_elsewhere(request: TrainRequest, plugins: list[str], *, expected: int) -> None:
@@ -189,7 +203,7 @@ def _train(request: TrainRequest, plugins: list[str], threads: int, sender: Conn
 
 
 def _differing_tensors(expected: Checkpoint, found: Checkpoint) -> list[str]:
-    names = {(part, name) for checkpoint in (expected, found) for part in _PARTS for name in checkpoint.tensors.get(part, {})}
+    names = {(part, name) for checkpoint in (expected, found) for part, values in checkpoint.tensors.items() for name in values}
     return [
         f"{part}/{name}"
         for part, name in sorted(names)
@@ -203,10 +217,10 @@ def _same_bits(first: Tensor | None, second: Tensor | None) -> bool:
     return torch.equal(first.reshape(-1).view(torch.uint8), second.reshape(-1).view(torch.uint8))
 
 
-def _differing_lines(expected: RunFolder, found: RunFolder) -> list[str]:
-    """The epochs that both have in their logs, and in which these differ by more than what a clock says."""
-    lines = zip(expected.metrics.read(), found.metrics.read(), strict=False)
-    return [f"metrics of epoch {first['epoch']}" for first, second in lines if _without_clock(first) != _without_clock(second)]
+def _differing_lines(expected: RunFolder, found: RunFolder, epochs: int) -> list[str]:
+    """Those of the first epochs that one log lacks, or in which the two differ by more than what a clock says."""
+    first, second = ({event["epoch"]: _without_clock(event) for event in folder.metrics.read()} for folder in (expected, found))
+    return [f"metrics of epoch {epoch}" for epoch in range(1, epochs + 1) if first.get(epoch) != second.get(epoch)]
 
 
 def _without_clock(event: dict[str, Any]) -> dict[str, Any]:

@@ -21,10 +21,8 @@ from dlcli.runtime.environment import environment
 from dlcli.runtime.lock import HeldError, locked
 from dlcli.training.checkpoint_folder import load_newest
 from dlcli.training.progress import Observer
-from dlcli.training.run_folder import RunFolder, find_run
+from dlcli.training.run_folder import LATEST, RunFolder, find_run
 from dlcli.training.trainer import Trainer
-
-NEWEST: Final = "latest"
 
 _HARMLESS: Final = ("train.max_time", "train.early_stopping", "train.save_every")
 _CHANGES_COURSE: Final = (
@@ -143,8 +141,7 @@ def run_to_resume(run: str, runs: Path, config: Config | None) -> RunFolder:
     """
     if isinstance(config, dict):
         raise UsageError("a run that goes on has its config", help="give None, and what changes by its dotted key")
-    newest = run == NEWEST
-    return find_run(None if newest else run, runs, config=str(config) if newest and config is not None else None)
+    return find_run(run, runs, config=str(config) if config is not None and run == LATEST else None)
 
 
 def settings_changed(

@@ -53,10 +53,11 @@ class Run:
         }
 
 
-def read_record(folder: RunFolder) -> dict[str, Any]:
+def read_checked_record(folder: RunFolder) -> dict[str, Any]:
     """The record of a run, as far as others rely on it.
 
     Raises:
+        UsageError: the run was trained with a plug-in that is not loaded.
         CheckpointError: it can't be read, or is not what a training writes.
     """
     record = folder.read_record()
@@ -92,7 +93,7 @@ def open_run(run: Run | str | Path | None, runs: Path) -> Run:
     except OSError as error:
         what = f"there is no run `{shortened(str(run))}`: {error.strerror}"
         raise UsageError(what, help="give a run's folder or its name under runs/") from error
-    return Run(folder.path, read_record(folder))
+    return Run(folder.path, read_checked_record(folder))
 
 
 def recorded_experiment(folder: RunFolder, overrides: Iterable[str] = ()) -> Experiment:
@@ -103,10 +104,11 @@ def recorded_experiment(folder: RunFolder, overrides: Iterable[str] = ()) -> Exp
         overrides: as for `--set`.
 
     Raises:
+        UsageError: the run was trained with a plug-in that is not loaded.
         CheckpointError: the record does not say what the data was.
     """
     try:
-        facts = DataFacts.from_json(folder.read_record()["data"]["facts"])
+        facts = DataFacts.from_json(read_checked_record(folder)["data"]["facts"])
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{folder.path / 'run.json'} does not say what the data was: {error}") from error
     return experiment.resolve(compose.load(folder.resolved_config, overrides), lambda _: facts)

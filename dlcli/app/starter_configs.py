@@ -20,7 +20,7 @@ from dlcli.config.json_schema import schema_path
 from dlcli.config.shapes import Image
 from dlcli.config.tree import Mapping
 from dlcli.data.directories import search_directories
-from dlcli.errors import ResourceError, UsageError
+from dlcli.errors import UsageError
 from dlcli.runtime.durable_files import write_durably
 
 DEFAULT_TEMPLATE: Final = "cnn"
@@ -80,10 +80,7 @@ def write(starter: StarterConfig, *, force: bool) -> None:
     """
     assert starter.config is not None
     check_free(starter.config, force=force)
-    try:
-        write_durably(starter.config, starter.text.encode())
-    except ResourceError as error:
-        raise ResourceError(error.message, help="give another path: dlcli init PATH.yaml") from error
+    write_durably(starter.config, starter.text.encode(), help="give another path: dlcli init PATH.yaml")
 
 
 def check_free(path: Path, *, force: bool) -> None:

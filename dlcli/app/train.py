@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,19 +16,20 @@ from dlcli.app.configs import Config
 from dlcli.app.experiments import open_experiment, recorded_data_dir
 from dlcli.app.record import RunRecord
 from dlcli.app.resume import Resumption, check_same_data, only_trainer_of, run_to_resume, settings_changed, take_up
-from dlcli.app.runs import Run, read_record
+from dlcli.app.runs import Run, read_checked_record
 from dlcli.app.trainable import check_trainable
-from dlcli.config.compose import STDIN, read_text
+from dlcli.config.compose import STDIN
+from dlcli.config.diagnostics import Diagnostic
 from dlcli.config.experiment import Experiment
 from dlcli.config.yaml_output import as_yaml
 from dlcli.data.dataset import Dataset
 from dlcli.data.preprocessing import Preprocessing
-from dlcli.errors import EXIT_OK, UsageError
+from dlcli.errors import EXIT_OK, ResourceError, UsageError
 from dlcli.models.network import build_network
 from dlcli.plugins import plugin_errors
 from dlcli.runtime.device import choose_device
 from dlcli.runtime.memory import keep_freed_memory, memory_errors
-from dlcli.runtime.seed import seeded
+from dlcli.runtime.seed import determinism_errors, seeded
 from dlcli.runtime.signals import StoppedError, StopRequest, watching_signals
 from dlcli.training.checkpoint import load_checkpoint
 from dlcli.training.checkpoint_folder import best_saved
@@ -81,7 +85,7 @@ def train(request: TrainRequest) -> Run:
     if request.name is not None:
         raise UsageError("a run that goes on keeps its name", help="leave out --name")
     with only_trainer_of(folder, show.notice):
-        record = read_record(folder)
+        record = read_checked_record(folder)
         data_dir = recorded_data_dir(folder, request.data_dir)
         with plugin_errors():
             changes = settings_changed(folder, record, request.config, request.overrides, data_dir)
@@ -114,33 +118,44 @@ def _train(
         )
         if resumption:
             folder = resumption.folder
-            observer = Observers([show, TextLog(folder.log)])
+            log = TextLog(folder.log, is_held=True)
+            observer = Observers([log, show])
             take_up(trainer, resumption, observer)
             folder.unseal()
+            log.release()  # not before: a run that does not come to go on stays as it was
             folder.write_resolved(as_yaml(experiment.resolved()))
-            folder.write_record(record.now("running"))
+            folder.write_record(record.as_json("running"))
             return _run(trainer, folder, record, observer, stop)
-        folder = _new_folder(request, config, experiment, record)
-        with only_trainer_of(folder, show.notice):
-            observer = Observers([show, TextLog(folder.log)])
-            for warning in experiment.warnings:
-                observer.notice(warning.in_one_line())
-            return _run(trainer, folder, record, observer, stop)
+        with _new_folder(request, config, experiment, record, show.notice) as folder:
+            observer = Observers([TextLog(folder.log), show])
+            return _run(trainer, folder, record, observer, stop, warnings=experiment.warnings)
 
 
-def _run(trainer: Trainer, folder: RunFolder, record: RunRecord, observer: Observer, stop: StopRequest) -> Run:
-    """Trains, judges the best epoch, and closes the record."""
+def _run(
+    trainer: Trainer,
+    folder: RunFolder,
+    record: RunRecord,
+    observer: Observer,
+    stop: StopRequest,
+    *,
+    warnings: Iterable[Diagnostic] = (),
+) -> Run:
+    """Trains, judges the best epoch, and closes the record, whatever happens; the warnings come first."""
     try:
+        for warning in warnings:
+            observer.notice(warning.in_one_line())
         point_latest_at(folder)
-        with plugin_errors(), memory_errors(lambda: smaller_batches(trainer)):
+        with plugin_errors(), memory_errors(lambda: smaller_batches(trainer)), determinism_errors():
             fit(trainer, folder, observer, stop)
             figures = _judged(trainer, folder, observer, stop) if trainer.progress.finished is not None else None
         if figures is None:
             return Run(folder.path, record.close(folder, "interrupted", exit_code=stop.exit_code))
         return Run(folder.path, record.close(folder, "completed", exit_code=EXIT_OK, **figures))
     except BaseException as error:
-        observer.notice(f"what was done so far is in {folder.path}")
-        record.fail(folder, error)
+        try:
+            observer.notice(f"what was done so far is in {folder.path}")
+        finally:
+            record.fail(folder, error)
         raise
 
 
@@ -169,12 +184,28 @@ def _trainer(experiment: Experiment, dataset: Dataset, device: torch.device) -> 
     return Trainer(network, dataset.to(device), preprocessing, spec, device, outputs=experiment.graph.outputs)
 
 
-def _new_folder(request: TrainRequest, config: Config, experiment: Experiment, record: RunRecord) -> RunFolder:
+@contextmanager
+def _new_folder(
+    request: TrainRequest, config: Config, experiment: Experiment, record: RunRecord, on_notice: Callable[[str], None]
+) -> Iterator[RunFolder]:
+    """Makes the folder of a run that begins, and keeps other trainings out of it until the end of the block.
+
+    Raises:
+        UsageError: see `create_run_folder`.
+        ResourceError: the disk does not take it; nothing is left of it.
+    """
     stem = "run" if isinstance(config, dict) or str(config) == STDIN else Path(config).stem
-    given = as_yaml(config) if isinstance(config, dict) else read_text(Path(config))
+    given = as_yaml(config) if isinstance(config, dict) else experiment.text
 
     def fill(folder: RunFolder) -> None:
         folder.write_configs(given, as_yaml(experiment.resolved()))
-        folder.write_record(record.now("running"))
+        folder.write_record(record.as_json("running"))
 
-    return create_run_folder(request.runs, stem, request.name, fill)
+    folder = create_run_folder(request.runs, stem, request.name, fill)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(only_trainer_of(folder, on_notice))
+        except ResourceError:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
+        yield folder

@@ -15,7 +15,7 @@ from dlcli.app.configs import Config, read_experiment
 from dlcli.app.experiments import open_experiment, recorded_data_dir
 from dlcli.app.inference import infer
 from dlcli.app.resume import check_same_classes
-from dlcli.app.runs import Run, open_run, read_record, recorded_experiment
+from dlcli.app.runs import Run, open_run, read_checked_record, recorded_experiment
 from dlcli.config.experiment import Experiment
 from dlcli.data.dataset import Tensors
 from dlcli.data.preprocessing import Preprocessing
@@ -24,7 +24,7 @@ from dlcli.models.network import build_network
 from dlcli.plugins import plugin_errors
 from dlcli.runtime.device import choose_device
 from dlcli.runtime.memory import keep_freed_memory, memory_errors
-from dlcli.runtime.seed import seeded
+from dlcli.runtime.seed import determinism_errors, seeded
 from dlcli.training.checkpoint import Checkpoint, load_checkpoint, load_weights
 from dlcli.training.checkpoint_folder import best_checkpoint, checkpoint_of_step, list_checkpoints
 from dlcli.training.evaluation import evaluate as judge
@@ -122,14 +122,14 @@ def evaluate(
     found = find_checkpoint(folder, checkpoint)
     with plugin_errors(), memory_errors():
         experiment, dataset = open_experiment(folder.resolved_config, (), recorded_data_dir(folder, data_dir), _ignore)
-        check_same_classes(read_record(folder), dataset)
+        check_same_classes(read_checked_record(folder), dataset)
         network = restored(experiment, found).to(chosen)
         preprocessing = Preprocessing(dataset.spec, dataset.facts, seed=experiment.train.seed).to(chosen)
         there = dataset.to(chosen)
         batches = evaluation_batches(there, split, preprocessing, experiment.train)
         train, scales = experiment.train, dataset.spec.normalize_targets
         objective = build_objective(train, dataset.facts, experiment.graph.outputs, chosen, scales)
-        with seeded(experiment.train.seed, deterministic=experiment.train.deterministic):
+        with seeded(experiment.train.seed, deterministic=experiment.train.deterministic), determinism_errors():
             metrics = judge(network, batches, objective)
         baseline = repeat_last(there, split, objective)
     return Judgement(folder.path, found.path.name, split, metrics, batches.num_samples, baseline)

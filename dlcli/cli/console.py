@@ -8,7 +8,7 @@ import math
 import os
 import sys
 from collections.abc import Collection
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from dlcli.config.diagnostics import MAX_WIDTH
 from dlcli.errors import ResourceError
@@ -50,9 +50,42 @@ def _print(text: str, stream: TextIO | None, end: str = "\n") -> None:
     try:
         print(text, end=end, file=stream, flush=True)
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or the interpreter would fail on it once more
+        _lead_nowhere(stream)
         if stream is sys.stdout and error.errno == errno.ENOSPC:  # else nobody reads it any more
             raise ResourceError("the disk that stdout goes to is full", help="free some space, and repeat the command") from error
+
+
+def losable(stream: TextIO) -> TextIO:
+    """The stream for those who don't expect it to fail: from the first time that it takes nothing on, it leads nowhere."""
+    return cast("TextIO", _Losable(stream))
+
+
+class _Losable:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            self._stream.write(text)
+        except OSError:
+            _lead_nowhere(self._stream)
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            _lead_nowhere(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _lead_nowhere(stream: TextIO) -> None:
+    """Has a stream take whatever comes: else the interpreter would fail on it once more at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def print_error(message: str, help: str | None) -> None:

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 import dlcli
-from dlcli.cli.console import print_error, print_json, print_progress, terminal_width
+from dlcli.cli.console import print_error, print_json, print_notice, print_progress, terminal_width
 from dlcli.cli.eval import eval_command
 from dlcli.cli.export import export_command
 from dlcli.cli.init import init_command
@@ -105,6 +105,8 @@ def run(arguments: Sequence[str]) -> int:
                 print_error(f"the config has {len(diagnostics)} mistakes", None)
         else:
             print_error(message, help)
+        for note in getattr(error, "__notes__", ()):
+            print_notice(note)
         if as_json:
             listed = [diagnostic.as_json() for diagnostic in diagnostics]
             print_json({"error": message, "help": help, "exit_code": exit_code, "diagnostics": listed})

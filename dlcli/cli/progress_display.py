@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from torch import Tensor
 
-from dlcli.cli.console import is_interactive, print_notice, print_progress
+from dlcli.cli.console import is_interactive, losable, print_notice, print_progress
 from dlcli.training.observers import epoch_line
 from dlcli.training.progress import Observer, Progress
 
@@ -49,13 +49,16 @@ class PlainDisplay:
 
 
 class BarDisplay:
-    """A bar over the epoch, with loss and the time that is left; each finished epoch becomes a line above it."""
+    """A bar over the epoch, with loss and the time that is left; each finished epoch becomes a line above it.
+
+    Where its terminal is lost, nothing is shown any more, and the training goes on.
+    """
 
     def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._console = Console(stderr=True)
+        self._console = Console(file=losable(sys.stderr))
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
             BarColumn(bar_width=None),

@@ -12,20 +12,24 @@ import typer
 from dlcli.cli.console import duration, print_json, print_result
 from dlcli.cli.options import DataDir, Device, Json, Plugins, RunsDir, Set
 from dlcli.errors import ResourceError
+from dlcli.training.run_folder import LATEST
 
 if TYPE_CHECKING:
     from dlcli.app.runs import Run
 
-_LATEST = "latest"
-
 
 def resume_arguments(arguments: Sequence[str]) -> list[str]:
     """Gives a bare `--resume` its value: the option may stand without one, which typer does not know."""
-    filled = []
-    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=False):
-        is_bare = following.startswith("-") or following.endswith((".yaml", ".yml"))
-        filled.append(f"--resume={_LATEST}" if argument == "--resume" and is_bare else argument)
-    return filled
+    return [
+        f"--resume={LATEST}" if argument == "--resume" and _is_no_run(following) else argument
+        for argument, following in zip(arguments, [*arguments[1:], "--"], strict=False)
+    ]
+
+
+def _is_no_run(argument: str) -> bool:
+    from dlcli.app.configs import is_config  # slow to import, and only this option needs it
+
+    return argument.startswith("-") or is_config(argument)
 
 
 def train_command(

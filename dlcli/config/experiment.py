@@ -43,6 +43,8 @@ class Experiment:
     model: ModelSpec
     graph: Graph
     train: TrainSpec
+    text: str
+    """The config as it was given, without what it extends."""
     warnings: tuple[Diagnostic, ...] = ()
     """What runs but is probably not meant."""
 
@@ -129,7 +131,7 @@ def examine(composed: Mapping, facts_of: FactsOf) -> Examination:
     warnings = lint(graph, facts, full or train, composed) if graph and facts and train else ()
     experiment = None
     if not report.diagnostics and data and facts and model and graph and full:
-        experiment = Experiment(data, facts, model, graph, full, tuple(warnings))
+        experiment = Experiment(data, facts, model, graph, full, composed.place.source.text, tuple(warnings))
     place = tree.place_of(composed, ["data"])
     return Examination(tuple(in_order([*report.diagnostics, *warnings])), experiment, missing, place)
 

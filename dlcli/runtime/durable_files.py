@@ -16,6 +16,7 @@ from typing import Final
 from dlcli.errors import ResourceError
 
 _TEMPORARY: Final = re.compile(r"\.(.+)\.\d+\.tmp")
+_ELSEWHERE: Final = "write elsewhere with --runs-dir"
 _FULL: Final = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota on the disk is used up"}
 _MENDS: Final = {
     errno.ENOSPC: "free some space",
@@ -27,14 +28,19 @@ _MENDS: Final = {
 }
 
 
-def write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes, *, help: str = _ELSEWHERE) -> None:
     """Replaces a file by way of a temporary sibling: write, fsync, rename, fsync of the folder.
+
+    Args:
+        path: of the file.
+        content: all of it.
+        help: as for `disk_errors`.
 
     Raises:
         ResourceError: the disk is full or the folder can't be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with disk_errors(path, len(content)):
+    with disk_errors(path, len(content), help=help):
         try:
             write_and_sync(temporary, content)
             temporary.replace(path)
@@ -96,12 +102,13 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def disk_errors(path: Path, needed: int | None = None) -> Iterator[None]:
+def disk_errors(path: Path, needed: int | None = None, *, help: str = _ELSEWHERE) -> Iterator[None]:
     """Turns what the file system refuses into an error that says where and what to do.
 
     Args:
         path: what is written.
         needed: its bytes, where they are known.
+        help: how to write elsewhere.
 
     Raises:
         ResourceError: instead of OSError.
@@ -113,7 +120,7 @@ def disk_errors(path: Path, needed: int | None = None) -> Iterator[None]:
         if error.errno in _FULL:
             message = f"{_FULL[error.errno]}: {path} can't be written{_room(path, needed)}"
         mend = f"{_MENDS[error.errno]}, or " if error.errno in _MENDS else ""
-        raise ResourceError(message, help=f"{mend}write elsewhere with --runs-dir") from error
+        raise ResourceError(message, help=f"{mend}{help}") from error
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import socket
@@ -15,11 +16,6 @@ from pathlib import Path
 from typing import Final
 
 from dlcli.runtime.durable_files import disk_errors
-
-try:
-    import fcntl
-except ImportError:  # no such locks on Windows
-    fcntl = None  # type: ignore[assignment]
 
 LOCK: Final = ".lock"
 _NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL)
@@ -65,7 +61,7 @@ def locked(folder: Path) -> Iterator[bool]:
         folder: takes the file `.lock`, which names the holder and is removed at the end.
 
     Yields:
-        Whether there is a lock; False on a system or file system that has none.
+        Whether there is a lock; False on a file system that has none.
 
     Raises:
         HeldError: another process has it.
@@ -93,7 +89,8 @@ def holder_of(folder: Path) -> Holder | None:
     except OSError:
         return None
     try:
-        return None if fcntl is None or _locks(descriptor) else _read_holder(descriptor)
+        is_free = _locks(descriptor, fcntl.LOCK_SH)  # flock(2): NFS refuses LOCK_EX of what is open for reading alone
+        return None if is_free else _read_holder(descriptor)
     except OSError:
         return None
     finally:
@@ -102,12 +99,10 @@ def holder_of(folder: Path) -> Holder | None:
 
 def _taken(path: Path) -> int | None:
     """The descriptor of the lock file, locked; None where there are no locks."""
-    if fcntl is None:
-        return None
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
-            if not _locks(descriptor):
+            if not _locks(descriptor, fcntl.LOCK_EX):
                 raise HeldError(_read_holder(descriptor))
             if _is_still(path, descriptor):
                 return descriptor
@@ -122,10 +117,15 @@ def _taken(path: Path) -> int | None:
         os.close(descriptor)  # its holder removed the file between the opening and the lock
 
 
-def _locks(descriptor: int) -> bool:
-    """Tries to lock an open file, which closing it undoes."""
+def _locks(descriptor: int, kind: int) -> bool:
+    """Tries to lock an open file, which closing it undoes.
+
+    Args:
+        descriptor: of the file.
+        kind: LOCK_EX, for one alone, or LOCK_SH, beside others of that kind.
+    """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

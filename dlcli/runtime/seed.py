@@ -18,10 +18,7 @@ def seeded(seed: int, *, deterministic: bool) -> Iterator[None]:
 
     Args:
         seed: of weights and dropout; order and augmentation are functions of it on their own.
-        deterministic: whether operations that can give other bits each time are refused.
-
-    Raises:
-        UsageError: an operation has no deterministic form on the device.
+        deterministic: whether operations that can give other bits each time are refused; see `determinism_errors`.
     """
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -32,15 +29,27 @@ def seeded(seed: int, *, deterministic: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(True)
     try:
         yield
-    except RuntimeError as error:
-        if not deterministic or "deterministic" not in str(error):
-            raise
-        reason = str(error).partition(".")[0]
-        help = "leave it out, or use --device cpu"
-        raise UsageError(f"`deterministic: true` can't be had here: {reason}", help=help) from error
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=warn_only)
         torch.backends.cudnn.benchmark = before[1]
+
+
+@contextmanager
+def determinism_errors() -> Iterator[None]:
+    """Turns the refusal of an operation that can give other bits each time into an error that says what to do.
+
+    Raises:
+        UsageError: instead of torch's error.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not torch.are_deterministic_algorithms_enabled() or "deterministic" not in str(error):
+            raise
+        what, refused, _ = str(error).partition(" does not have a deterministic implementation")
+        reason = f"{what} has no deterministic form" if refused else what
+        help = "leave it out, or use --device cpu"
+        raise UsageError(f"`deterministic: true` can't be had here: {reason}", help=help) from error
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from dlcli.errors import EXIT_SIGNALLED
 
-SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Those that ask for the end, as far as the system has them."""
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Those that ask for the end."""
 
 
 class StoppedError(Exception):

@@ -21,7 +21,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from dlcli.errors import CheckpointError
-from dlcli.runtime.durable_files import disk_errors, sync_folder, write_and_sync
+from dlcli.runtime.durable_files import disk_errors, reading_errors, sync_folder, write_and_sync
 from dlcli.training.manifest import MANIFEST, entry_of, manifest_of, read_manifest, read_verified
 
 STATE: Final = "state.json"
@@ -40,7 +40,7 @@ class Checkpoint:
 
     Attributes:
         path: its folder.
-        tensors: file name without ending (`model`, `ema`, `optimizer`, `random`) -> name -> tensor, on the CPU.
+        tensors: file name without ending (`model`, `ema`, `optimizer`, `random`, `carried`) -> name -> tensor, on the CPU.
         state: the progress and whatever else is plain.
     """
 
@@ -110,9 +110,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises:
         FormatError: a newer version of dlcli wrote it.
         CheckpointError: something is missing, or is not what was written.
+        ResourceError: it can't be read for now, which says nothing of what was written.
     """
-    if path.is_symlink():
-        raise CheckpointError(f"{path} is a link, and a checkpoint is a folder")
+    with reading_errors(path):
+        if path.is_symlink():
+            raise CheckpointError(f"{path} is a link, and a checkpoint is a folder")
     contents = {name: read_verified(path / name, entry) for name, entry in read_manifest(path).items()}
     try:
         tensors = {Path(name).stem: load(content) for name, content in contents.items() if name.endswith(".safetensors")}

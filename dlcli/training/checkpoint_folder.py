@@ -70,6 +70,7 @@ def load_newest(folder: Path, on_notice: Callable[[str], None], *, set_aside: bo
     Raises:
         FormatError: a newer version of dlcli wrote the newest.
         CheckpointError: there are some, and none verifies.
+        ResourceError: one can't be read for now, which is no reason to go back to another.
     """
     problems: dict[Path, str] = {}
     for path in reversed(list_checkpoints(folder)):

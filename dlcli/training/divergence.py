@@ -1,8 +1,8 @@
-"""What is the first to hold NaN or infinity when a training diverges. Nothing in here runs while losses are finite."""
+"""What is the first to hold NaN or infinity when a training diverges. No step whose loss is finite runs any of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -61,12 +61,22 @@ def bad_data(network: nn.Module, group: Sequence[Batch]) -> str | None:
     return next(filter(None, found), None)
 
 
-def bad_weight(network: nn.Module) -> str | None:
+def bad_buffers(network: nn.Module) -> frozenset[str]:
+    """The names of the buffers that hold NaN or infinity."""
+    return frozenset(name for name, buffer in network.named_buffers(remove_duplicate=False) if _kind(buffer))
+
+
+def bad_weight(network: nn.Module, unsuspected: Collection[str] = ()) -> str | None:
     """A weight or a buffer that holds NaN or infinity, and its layer; None where all are finite.
 
     Of several it is one of the last layer in the order of the network, which gradients reach first.
+
+    Args:
+        network: at any step.
+        unsuspected: the names of buffers that may hold them.
     """
-    return _bad_tensor(network, network.state_dict())
+    tensors = network.state_dict()
+    return _bad_tensor(network, {name: tensor for name, tensor in tensors.items() if name not in unsuspected})
 
 
 def what_to_change(train: TrainSpec, updates: int) -> str:

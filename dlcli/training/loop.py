@@ -37,27 +37,27 @@ def fit(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopReque
         progress.finished = trainer.why_over()
     if progress.finished is None:
         observer.started(progress, epochs=spec.epochs, steps_per_epoch=trainer.steps_per_epoch)
-    before = time.perf_counter() - progress.elapsed_seconds
+    training_began = time.perf_counter() - progress.elapsed_seconds
     with CheckpointWriter(folder, observer.notice) as writer:
         while progress.finished is None:
             trainer.network.train()
-            start = time.perf_counter() - progress.epoch_seconds
+            epoch_began = time.perf_counter() - progress.epoch_seconds
             for group in trainer.groups():
                 loss = trainer.step(group)
                 observer.stepped(progress, loss)
-                _note_time(trainer, start, before)
+                _note_time(trainer, epoch_began, training_began)
                 if stop.requested or (spec.max_time is not None and progress.elapsed_seconds >= spec.max_time):
                     break
                 if writer.seconds_since_save >= spec.save_every:
                     writer.save(trainer.snapshot)
             trainer.check()
-            _note_time(trainer, start, before)
+            _note_time(trainer, epoch_began, training_began)
             try:
                 record = _evaluated(trainer, stop)
             except StoppedError:
                 writer.save(trainer.snapshot)
                 return
-            progress.elapsed_seconds = time.perf_counter() - before
+            progress.elapsed_seconds = time.perf_counter() - training_began
             is_best = trainer.end_epoch(record[monitored(trainer)], record.get("valid/loss", record["train/loss"]))
             writer.save(trainer.snapshot, record)
             observer.epoch_ended(record, is_best=is_best)
@@ -65,10 +65,10 @@ def fit(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopReque
                 return
 
 
-def _note_time(trainer: Trainer, start: float, before: float) -> None:
+def _note_time(trainer: Trainer, epoch_began: float, training_began: float) -> None:
     """How long the epoch and the training have taken, from the clock's readings at their begins."""
     now = time.perf_counter()
-    trainer.progress.epoch_seconds, trainer.progress.elapsed_seconds = now - start, now - before
+    trainer.progress.epoch_seconds, trainer.progress.elapsed_seconds = now - epoch_began, now - training_began
 
 
 def monitored(trainer: Trainer) -> str:

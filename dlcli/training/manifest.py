@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -14,12 +15,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from dlcli.errors import CheckpointError
+from dlcli.runtime.durable_files import reading_errors
 
 MANIFEST: Final = "MANIFEST.json"
 FORMAT: Final = 1
 
 MOST_JSON: Final = 16 << 20
 """Bytes that a JSON file is read up to: ours have some thousand."""
+
+_NO_FILE: Final = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG)
+"""What the system says where a file is missing, or something else is in its place. All else may be otherwise in a moment."""
 
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -48,6 +53,7 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     Raises:
         FormatError: this version of dlcli does not know the format.
         CheckpointError: the manifest is not there, or is none.
+        ResourceError: it can't be read for now.
     """
     path = folder / MANIFEST
     try:
@@ -70,6 +76,7 @@ def read_verified(path: Path, entry: Mapping[str, Any]) -> bytes:
 
     Raises:
         CheckpointError: it is not there, or is not what was written.
+        ResourceError: it can't be read for now.
     """
     with _opened(path) as (file, size):
         if size != entry["bytes"]:
@@ -85,6 +92,7 @@ def read_limited(path: Path, most: int = MOST_JSON) -> bytes:
 
     Raises:
         CheckpointError: it is not there, or is larger.
+        ResourceError: it can't be read for now.
     """
     with _opened(path) as (file, size):
         if size > most:
@@ -97,14 +105,18 @@ def _opened(path: Path) -> Iterator[tuple[BufferedReader, int]]:
     """A file that is no link, device or pipe, and its size.
 
     Raises:
-        CheckpointError: it can't be read, or is none.
+        CheckpointError: it is not there, or is none.
+        ResourceError: the system does not give it, which says nothing of what is in it.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - the descriptor refused to follow a link, which a path would
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise CheckpointError(f"{path} is no file")
-            yield file, status.st_size
-    except OSError as error:
-        raise CheckpointError(f"{path} can't be read: {error.strerror}") from error
+    with reading_errors(path):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with open(descriptor, "rb") as file:  # noqa: PTH123 - the descriptor refused to follow a link, which a path would
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode):
+                    raise CheckpointError(f"{path} is no file")
+                yield file, status.st_size
+        except OSError as error:
+            if error.errno not in _NO_FILE:
+                raise
+            raise CheckpointError(f"{path} can't be read: {error.strerror}") from error

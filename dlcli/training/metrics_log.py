@@ -63,7 +63,7 @@ class MetricsLog:
             self.write_table()
 
     def write_table(self) -> None:
-        """Makes metrics.csv of metrics.jsonl, one row an epoch, if there is any.
+        """Makes metrics.csv of metrics.jsonl, one row an epoch, if there is any; what an epoch was not measured in stays empty.
 
         Raises:
             ResourceError: the disk does not take it.
@@ -75,7 +75,8 @@ class MetricsLog:
         epochs = [{key: value for key, value in event.items() if key != "event"} for event in events]
         text = io.StringIO()
         if epochs:
-            writer = csv.DictWriter(text, fieldnames=list(epochs[0]), restval="", extrasaction="ignore", lineterminator="\n")
+            columns = list(dict.fromkeys(key for epoch in epochs for key in epoch))
+            writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
             writer.writeheader()
             writer.writerows(epochs)
         write_durably(self.table, text.getvalue().encode())

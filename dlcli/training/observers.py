@@ -13,7 +13,10 @@ from dlcli.training.progress import Observer, Progress
 
 
 class Observers:
-    """Passes on to each of several observers."""
+    """Passes on to each of several observers, in their order.
+
+    One that raises keeps the call from those behind it, and ends the training, whose record then says so.
+    """
 
     def __init__(self, observers: Iterable[Observer]) -> None:
         self._observers = tuple(observers)
@@ -39,10 +42,15 @@ class TextLog:
     """Writes train.log: one line an event, with the time.
 
     A line that the disk does not take is written with the next one: it is no reason to end a training.
+
+    Args:
+        path: of the file.
+        is_held: whether lines wait for `release`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_held: bool = False) -> None:
         self._path = path
+        self._is_held = is_held
         self._waiting = ""
 
     def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int) -> None:
@@ -59,6 +67,15 @@ class TextLog:
 
     def notice(self, text: str) -> None:
         self._waiting += f"{datetime.now().astimezone().isoformat(timespec='seconds')} {text}\n"
+        if not self._is_held:
+            self._write()
+
+    def release(self) -> None:
+        """Writes what was held, and from now on each line as it comes."""
+        self._is_held = False
+        self._write()
+
+    def _write(self) -> None:
         try:
             with self._path.open("ab", buffering=0) as file:  # else what was refused would be written when it is closed
                 file.write(self._waiting.encode())

@@ -36,6 +36,8 @@ class Progress:
     """Of the epoch under way: losses times samples."""
     norm_sum: float = 0.0
     """Of the epoch under way: norms of the gradients, where they are bounded."""
+    num_norms: int = 0
+    """Of the epoch under way: steps in that sum; fewer than were taken where gradients are bounded from a resume on."""
     samples: int = 0
     """Of the epoch under way: samples seen."""
     epoch_seconds: float = 0.0
@@ -79,7 +81,8 @@ class Progress:
         self.epoch += 1
         self.train_seconds += self.epoch_seconds
         self.total_samples += self.samples
-        self.step_in_epoch, self.samples, self.loss_sum, self.norm_sum, self.epoch_seconds = 0, 0, 0.0, 0.0, 0.0
+        self.step_in_epoch, self.samples, self.loss_sum, self.epoch_seconds = 0, 0, 0.0, 0.0
+        self.norm_sum, self.num_norms = 0.0, 0
         self.epochs_without_better += 1
         if _gain(value, self.to_beat, larger_is_better) > min_delta:
             self.to_beat, self.epochs_without_better = value, 0

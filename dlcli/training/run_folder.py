@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +21,8 @@ from dlcli.training.manifest import MANIFEST, entry_of, manifest_of, read_limite
 from dlcli.training.metrics_log import MetricsLog
 
 LATEST: Final = "latest"
+"""What the newest run is called, by whoever asks for it and by the link beside it."""
+
 _SEALED: Final = ("config.yaml", "config.resolved.yaml", "run.json", "metrics.jsonl", "metrics.csv", "train.log")
 """What `RunFolder.seal` notes: all but the checkpoints, which have manifests of their own."""
 
@@ -70,6 +72,7 @@ class RunFolder:
 
         Raises:
             CheckpointError: it is not there or is no JSON object.
+            ResourceError: it can't be read for now.
         """
         try:
             record = json.loads(read_limited(self.path / "run.json"))
@@ -186,30 +189,34 @@ def find_run(run: str | Path | None, runs: Path, *, config: str | None = None) -
     """The folder of a run.
 
     Args:
-        run: a folder, a name under `runs`, or None for the newest.
+        run: a folder, a name under `runs`, or None or `latest` for the newest: the one that was begun or taken up last.
         runs: the folder of all runs.
         config: for the newest: only of the runs that this config, by its path, was trained to.
 
     Raises:
         UsageError: there is no such run.
-        ResourceError: the folder of all runs can't be read.
+        ResourceError: the folder of all runs can't be read, and is asked for the newest or for the names in it.
     """
-    with reading_errors(runs):
-        found = _oldest_first(path for path in runs.iterdir() if is_run(path)) if runs.is_dir() else []
     if run is None or str(run) == LATEST:
-        if config is not None:
-            found = [path for path in found if _config_of(path) == Path(config).resolve()]
-        if not found:
-            what = f"run of {config}" if config is not None else "run"
-            help = f"train one: dlcli train {config or 'configs/cnn.yaml'} --runs-dir {runs}"
-            raise UsageError(f"there is no {what} in {runs}", help=help)
-        return RunFolder(found[-1])
+        return _newest(runs, config)
     for path in (Path(run), runs / run):
         target = _followed(path)
         if is_run(target):
             return RunFolder(target)
-    help = "the newest are: " + ", ".join(path.name for path in reversed(found[-5:])) if found else f"there are none in {runs}"
-    raise UsageError(f"there is no run `{run}`", help=help)
+    names = ", ".join(path.name for path in reversed(_oldest_first(runs)[-5:]))
+    raise UsageError(f"there is no run `{run}`", help=f"the newest are: {names}" if names else f"there are none in {runs}")
+
+
+def _newest(runs: Path, config: str | None) -> RunFolder:
+    """As `find_run` gives it."""
+    found = _oldest_first(runs)
+    if config is not None:
+        found = [path for path in found if _config_of(path) == Path(config).resolve()]
+    if not found:
+        what = f"run of {config}" if config is not None else "run"
+        help = f"train one: dlcli train {config or 'configs/cnn.yaml'} --runs-dir {runs}"
+        raise UsageError(f"there is no {what} in {runs}", help=help)
+    return RunFolder(found[-1])
 
 
 def _followed(path: Path) -> Path:
@@ -236,13 +243,18 @@ def _config_of(path: Path) -> Path | None:
         return None
 
 
-def _oldest_first(paths: Iterable[Path]) -> list[Path]:
-    return sorted(paths, key=lambda path: (started(path), path.name))
+def _oldest_first(runs: Path) -> list[Path]:
+    """All runs in a folder, the one that was begun or taken up last at the end; none where there is no such folder."""
+    with reading_errors(runs):
+        found = [path for path in runs.iterdir() if is_run(path)] if runs.is_dir() else []
+    return sorted(found, key=lambda path: (_last_worked_on(path), path.name))
 
 
-def started(path: Path) -> float:
-    """When a run was started, in seconds since 1970; 0 where its record does not say."""
+def _last_worked_on(path: Path) -> float:
+    """When a run was begun or last taken up, in seconds since 1970; 0 where its record does not say."""
     try:
-        return datetime.fromisoformat(json.loads((path / "run.json").read_bytes())["started"]).timestamp()
+        record = json.loads((path / "run.json").read_bytes())
+        times = [record["started"], *(resumed["at"] for resumed in record["resumed"][-1:])]
+        return max(datetime.fromisoformat(time).timestamp() for time in times)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return 0.0

@@ -21,7 +21,7 @@ from dlcli.runtime.seed import random_state, restore_random_state
 from dlcli.runtime.signals import StopRequest
 from dlcli.training.averaging import WeightAverage
 from dlcli.training.checkpoint import Checkpoint, load_weights
-from dlcli.training.divergence import MEND_THE_DATA, bad_data, bad_weight, first_bad, what_to_change
+from dlcli.training.divergence import MEND_THE_DATA, bad_buffers, bad_data, bad_weight, first_bad, what_to_change
 from dlcli.training.evaluation import evaluate, evaluation_batches, first_bad_batch
 from dlcli.training.objectives import LossOfBatch, build_objective
 from dlcli.training.optimisers import build_optimisers
@@ -36,6 +36,8 @@ _CHECK_EVERY: Final = 32
 
 class Trainer:
     """A network with all that changes it.
+
+    A buffer that holds NaN or infinity to begin with, such as a mask, is meant so, and no sign of a training that diverges.
 
     Args:
         network: on the device.
@@ -79,6 +81,7 @@ class Trainer:
         self._schedule = Schedule(spec.schedule, spec.optimizer.lr, self.steps_per_epoch, int(total_steps))
         self._average = WeightAverage(network, spec.ema.decay) if spec.ema else None
         self.preprocessing = preprocessing
+        self._unsuspected = bad_buffers(network)
         self._sums = RunningSums(device)
         self._sees_each_loss = device.type == "cpu"
         self._unchecked: list[Tensor] = []
@@ -176,7 +179,7 @@ class Trainer:
             DivergedError: one of them is NaN or infinite.
         """
         self.check_losses()
-        weight = bad_weight(self.network)
+        weight = bad_weight(self.network, self._unsuspected)
         if weight is not None:
             message = f"{weight} after {self.moment(self.progress.step)}"
             raise DivergedError(message, help=what_to_change(self.spec, self.progress.step))
@@ -197,7 +200,7 @@ class Trainer:
                 data = bad_data(self.network, self._group(step))
                 if data is not None:
                     raise DivergedError(f"{self._told(loss, step)}: {data}", help=MEND_THE_DATA)
-                weight = bad_weight(self.network)
+                weight = bad_weight(self.network, self._unsuspected)
                 by_now = f"; by now {weight}" if weight else ""
                 raise DivergedError(f"{self._told(loss, step)}{by_now}", help=what_to_change(self.spec, step - 1))
 
@@ -221,11 +224,11 @@ class Trainer:
         return self.progress.loss_sum / self.progress.samples
 
     def mean_gradient_norm(self) -> float | None:
-        """Of the steps of the epoch under way, before it was bounded; None where it is not."""
+        """Of the steps of the epoch under way that had it bounded, before that; None where none had, or it no longer is."""
         if self.spec.clip_gradients is None or self.spec.clip_gradients.max_norm is None:
             return None
         self._sums.write_to(self.progress)
-        return self.progress.norm_sum / self.progress.step_in_epoch
+        return self.progress.norm_sum / self.progress.num_norms if self.progress.num_norms else None
 
     def evaluate(self, split: str, stop: StopRequest | None = None) -> dict[str, float]:
         """Loss and metrics of the judged network on a split that is there.

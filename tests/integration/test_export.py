@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import dlcli
 from dlcli.app import export as app
-from dlcli.app.experiments import read_experiment
+from dlcli.app.configs import read_experiment
 from dlcli.models.network import Network, build_network
 from tests.integration.conftest import CONFIGS, Cli
 from tests.unit.models.layer_cases import random_input

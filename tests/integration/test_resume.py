@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import errno
+import fcntl
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -115,10 +119,53 @@ def test_a_run_in_use_is_left_alone(cut: Cli) -> None:
 
 def test_without_locks_a_person_is_asked_to_see_to_it(cut: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file system that has none: the run goes on with a note."""
-    monkeypatch.setattr("dlcli.runtime.lock.fcntl", None)
+
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
     outcome = cut("train", "--resume", "a", "--set", "train.max_steps=20")
     assert outcome.code == 0
     assert "there are no locks here: see that nothing else trains runs/a meanwhile" in outcome.err
+
+
+def test_the_run_that_went_on_last_is_the_newest(cut: Cli, quick: Path) -> None:
+    """For whoever asks for the newest run, and for the link: not the one that was begun last."""
+    assert cut("train", quick, "--name", "b").code == 0
+    assert cut("train", "--resume", "a", "--set", "train.max_steps=16").code == 0
+    assert Path("runs/latest").readlink() == Path("a")
+    assert cut("eval", "--json").json["run"] == "runs/a"
+    outcome = cut("train", quick, "--resume", "--json", "--set", "train.max_steps=17")
+    assert (outcome.json["run"], outcome.json["step"]) == ("runs/a", 17)
+
+
+def test_gradients_bounded_from_a_resume_on_are_in_the_log_and_in_the_table(cut: Cli) -> None:
+    """The first epochs have no norm, those after it have one."""
+    outcome = cut("train", "--resume", "--set", "train.max_steps=20", "--set", "train.clip_gradients=1")
+    assert outcome.code == 0, outcome.err
+    assert ["train/gradient_norm" in epoch for epoch in _log(RUN)] == [False, True]
+    rows = list(csv.DictReader((RUN / "metrics.csv").read_text().splitlines()))
+    assert [row["train/gradient_norm"] for row in rows] == ["", str(_log(RUN)[1]["train/gradient_norm"])]
+
+
+def test_a_checkpoint_that_the_disk_does_not_give_for_now_is_not_set_aside(cut: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One moment without files to spare: exit code 6; a moment later the run goes on from the newest, as if nothing had been."""
+    real, refused = os.open, list[str]()
+
+    def no_more_files(path: Any, *arguments: Any, **options: Any) -> int:
+        if not refused and Path(path).name == "model.safetensors":
+            refused.append(Path(path).parent.name)
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", no_more_files)
+    outcome = cut("train", "--resume", "--set", "train.max_steps=20")
+    assert refused == ["step-00000015"]
+    assert outcome.code == 6
+    assert "step-00000015/model.safetensors can't be read: Too many open files" in outcome.err
+    assert cut("train", "--resume", "--set", "train.max_steps=20").code == 0
+    assert list((RUN / "checkpoints").glob("damaged-*")) == []
+    assert _record()["resumed"][-1]["step"] == 15
 
 
 def test_a_best_epoch_that_the_disk_did_not_take_is_told(cli: Cli, quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,13 +5,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file, save
 
+from dlcli.app.replay import replay
 from dlcli.runtime.lock import locked
+from dlcli.training import loop
+from dlcli.training.manifest import MANIFEST, entry_of, manifest_of, read_manifest
+from dlcli.training.run_folder import RunFolder
+from dlcli.training.trainer import Trainer
 from tests.integration.conftest import Cli
 
 RUN = Path("runs/a")
@@ -189,16 +198,88 @@ def test_a_replay_gives_the_weights_of_the_run(trained: Cli) -> None:
     assert sorted(path.name for path in Path("runs").iterdir()) == ["a", "latest"]
 
 
-def test_a_replay_of_a_run_that_was_cut_short(cli: Cli, quick: Path) -> None:
-    """A run that a limit of time ended in the middle of an epoch is repeated up to that step."""
-    assert cli("train", quick, "--name", "a", "--set", "train.max_time=0.001", "--set", "train.batch_size=8").code == 0
-    step = json.loads((RUN / "run.json").read_text())["step"]
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step of a training in this process takes a second, and nothing else takes any time."""
+    take_step, seconds = Trainer.step, 0.0
+
+    def step(trainer: Trainer, *arguments: Any) -> Any:
+        nonlocal seconds
+        seconds += 1
+        return take_step(trainer, *arguments)
+
+    monkeypatch.setattr(Trainer, "step", step)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: seconds))
+
+
+STREAMS = """\
+data: {name: text, path: numbers.txt, window: 16}
+model: {layers: [embedding: 8, lstm: 8, linear: '${data.vocabulary_size}']}
+train: {epochs: 3, batch_size: 4, stateful: true}
+"""
+"""Of which a checkpoint within an epoch holds what its layers carry on."""
+
+
+@pytest.fixture
+def streams(clock: None, cli: Cli, tmp_path: Path) -> Cli:
+    """The command line beside a config whose epochs have ten steps."""
+    (tmp_path / "streams.yaml").write_text(STREAMS)
+    (tmp_path / "numbers.txt").write_text(" ".join(str(number * number) for number in range(200)))
+    return cli
+
+
+@pytest.mark.parametrize("step", [10, 15], ids=["at the end of an epoch", "within an epoch"])
+def test_a_replay_of_a_run_that_was_cut_short(step: int, streams: Cli) -> None:
+    """A run that a limit of time ended is repeated up to that step, wherever that is in its epoch."""
+    outcome = streams("train", "streams.yaml", "--name", "a", "--json", "--set", f"train.max_time={step}")
+    assert (outcome.code, outcome.json["step"]) == (0, step), outcome.err
+    outcome = streams("verify", "--replay", "--json")
+    assert (outcome.code, outcome.json["replay"]["steps"]) == (0, step), outcome.err
+
+
+def test_a_run_of_one_step_is_not_replayed(streams: Cli) -> None:
+    """There is nothing before its end to kill it at."""
+    assert streams("train", "streams.yaml", "--name", "a", "--set", "train.max_time=1").code == 0
+    outcome = streams("verify", "--replay")
+    assert outcome.code == 2
+    assert "has 1 step, too few to kill it in between" in outcome.err
+
+
+def test_a_replay_compares_what_layers_carry_on(streams: Cli) -> None:
+    """Another state in a checkpoint within an epoch, with a manifest that fits, is found out, and nothing else is."""
+    assert streams("train", "streams.yaml", "--name", "a", "--set", "train.max_time=15").code == 0
+    path = _checkpoints()[-1]
+    content = save({**load_file(path / "carried.safetensors"), "lstm_1.hidden": torch.zeros(1, 4, 8)})
+    (path / "carried.safetensors").write_bytes(content)
+    (path / MANIFEST).write_bytes(manifest_of({**read_manifest(path), "carried.safetensors": entry_of(content)}))
+    outcome = streams("verify", "--replay", "--json")
+    assert outcome.code == 5
+    assert outcome.json["replay"]["differing"] == ["carried/lstm_1.hidden"]
+
+
+def test_a_replay_compares_each_epoch_of_the_log(trained: Cli) -> None:
+    """Also where one of the two logs lacks it."""
+    _cut_line()
+    found = replay(RunFolder(RUN), None, lambda _: None)
+    assert found.differing == ("metrics of epoch 2",)
+
+
+def test_a_replay_of_a_run_that_lost_its_patience_on_the_way(cli: Cli, quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit that was lowered at a resume ends the run there alone: it is repeated up to that end, and not to an earlier one."""
+    take_step, patient = Trainer.step, "train.early_stopping={patience: 50, min_delta: 1000}"
+
+    def step(trainer: Trainer, *arguments: Any) -> Any:
+        if trainer.progress.step == 34:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return take_step(trainer, *arguments)
+
+    monkeypatch.setattr(Trainer, "step", step)
+    assert cli("train", quick, "--name", "a", "--set", "train.epochs=6", "--set", patient).code == 143
+    outcome = cli("train", "--resume", "--set", "train.early_stopping.patience=1", "--json")
+    assert (outcome.code, outcome.json["step"]) == (0, 40), outcome.err
+    assert json.loads((RUN / "run.json").read_text())["finished"] == "early_stopping"
     outcome = cli("verify", "--replay", "--json")
-    if step < 2:
-        assert "too few to kill it in between" in outcome.err
-    else:
-        assert outcome.code == 0, outcome.err
-        assert outcome.json["replay"]["steps"] == step
+    assert (outcome.code, outcome.json["replay"]["steps"]) == (0, 40), outcome.err
 
 
 def test_a_run_that_is_not_what_its_config_gives_is_found_out(trained: Cli) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterator
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ import torch
 
 from dlcli.app.predictions import Predictions
 from dlcli.app.text_generation import Continuation
-from dlcli.cli.console import duration, is_interactive, print_error, print_json, print_notice, table
+from dlcli.cli.console import duration, is_interactive, losable, print_error, print_json, print_notice, print_progress, table
 from dlcli.cli.predict import _show_predictions, _show_text
 from dlcli.cli.progress_display import progress_display
 from dlcli.training.observers import epoch_line
@@ -121,6 +124,59 @@ def test_a_training_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> N
     assert epoch_line(RECORD, is_best=True) in shown
     assert "note: a checkpoint was kept" in shown
     assert shown.rstrip().endswith("\033[2K")  # the line of the bar is cleared
+
+
+@contextmanager
+def _stderr_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """A terminal of the system's for stderr; gives what takes it away."""
+    terminal, ours = os.openpty()
+    with os.fdopen(ours, "w") as err, monkeypatch.context() as patch:
+        patch.setattr("sys.stderr", err)
+        yield lambda: os.close(terminal)
+
+
+@pytest.mark.parametrize("calls_before", range(4))
+def test_a_training_goes_on_where_its_terminal_is_lost(calls_before: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its window closed, its connection broken: from then on nothing is shown, and stdout is again what it was."""
+    out, progress = sys.stdout, Progress()
+    with _stderr_on_a_terminal(monkeypatch) as lose_terminal, progress_display() as display:
+        calls: list[Callable[[], None]] = [
+            lambda: display.started(progress, epochs=3, steps_per_epoch=10),
+            lambda: display.stepped(progress, torch.tensor(0.25)),
+            lambda: display.epoch_ended(RECORD, is_best=True),
+            lambda: display.notice("a checkpoint was kept"),
+        ]
+        for call in calls[:calls_before]:
+            call()
+        lose_terminal()
+        for call in calls[calls_before:]:
+            call()
+    assert sys.stdout is out
+
+
+@pytest.mark.parametrize("end", ["", "\n"], ids=["within a line", "at its end"])
+def test_a_losable_stream_takes_what_nobody_reads(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it fails when it is written to or when it is flushed."""
+    with _stderr_on_a_terminal(monkeypatch) as lose_terminal:
+        lose_terminal()
+        with pytest.raises(OSError, match="Input/output error"):
+            print("for nobody", end=end, file=sys.stderr, flush=True)
+        print("for nobody", end=end, file=losable(sys.stderr), flush=True)
+
+
+def test_what_is_printed_for_nobody_leaves_no_file_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lowest descriptor that was free before still is."""
+    with _stderr_on_a_terminal(monkeypatch) as lose_terminal:
+        lose_terminal()
+        free = _lowest_free_descriptor()
+        print_progress("for nobody")
+        assert _lowest_free_descriptor() == free
+
+
+def _lowest_free_descriptor() -> int:
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    os.close(descriptor)
+    return descriptor
 
 
 def test_a_training_is_a_line_an_epoch_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,14 @@ def test_each_refusal_of_the_file_system_names_the_place_and_the_mend(number: in
     assert isinstance(caught.value.__cause__, OSError)
 
 
+@pytest.mark.parametrize(("number", "mend"), [(errno.ENOSPC, "free some space, or "), (errno.EIO, "")])
+def test_whoever_writes_says_where_else_it_could_be(number: int, mend: str, tmp_path: Path) -> None:
+    """A file that is not in a run's folder is not moved by `--runs-dir`."""
+    with FileOperations(0, number).watching(), pytest.raises(ResourceError) as caught:
+        write_durably(tmp_path / "out.csv", b"1", help="give another file: --output FILE")
+    assert caught.value.help == f"{mend}give another file: --output FILE"
+
+
 def test_an_error_without_a_number_keeps_its_words() -> None:
     """Python itself raises some OSErrors with a text alone."""
     with pytest.raises(ResourceError, match="can't be written: no such luck"), disk_errors(Path("x")):

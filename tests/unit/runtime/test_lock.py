@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import importlib
+import fcntl
 import json
 import os
 import signal
@@ -87,11 +87,11 @@ def test_a_file_removed_before_it_was_locked_is_not_taken_for_the_lock(tmp_path:
     (tmp_path / LOCK).write_text("")
     real, tries = module._locks, []
 
-    def locks(descriptor: int) -> bool:
+    def locks(descriptor: int, kind: int) -> bool:
         tries.append(descriptor)
         if len(tries) == 1:
             (tmp_path / LOCK).unlink()
-        return real(descriptor)
+        return real(descriptor, kind)
 
     monkeypatch.setattr(module, "_locks", locks)
     with locked(tmp_path):
@@ -116,7 +116,7 @@ def test_a_holder_elsewhere_is_named_with_its_machine() -> None:
 def test_a_file_system_without_locks_is_told_apart(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some network file systems have none: the block runs, and knows it."""
 
-    def refuse(descriptor: int) -> bool:
+    def refuse(descriptor: int, kind: int) -> bool:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(module, "_locks", refuse)
@@ -125,16 +125,29 @@ def test_a_file_system_without_locks_is_told_apart(number: int, tmp_path: Path, 
     assert holder_of(tmp_path) is None
 
 
-def test_a_system_without_locks_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows has no such module: ours can be imported there, and says that there are no locks."""
+def test_a_holder_is_named_where_only_what_can_be_written_can_be_locked(
+    tmp_path: Path, other: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS, by flock(2): a lock for one alone is for files that are open for writing. Looking for the holder asks for none."""
+    real = fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        if operation & fcntl.LOCK_EX and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    held = holder_of(tmp_path)
+    assert held is not None
+    assert held.pid == other.pid
+
+
+def test_whoever_looks_for_the_holder_is_not_taken_for_one(tmp_path: Path) -> None:
+    """Two `verify` at a time of a run that was killed: neither sees the other's look at the lock."""
     (tmp_path / LOCK).write_text("")
-    monkeypatch.setitem(sys.modules, "fcntl", None)
-    monkeypatch.delitem(sys.modules, module.__name__)
-    elsewhere = importlib.import_module(module.__name__)
-    assert elsewhere is not module
-    with elsewhere.locked(tmp_path) as is_locked:
-        assert not is_locked
-    assert elsewhere.holder_of(tmp_path) is None
+    with (tmp_path / LOCK).open("rb") as look:
+        fcntl.flock(look, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        assert holder_of(tmp_path) is None
 
 
 def test_a_disk_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +155,7 @@ def test_a_disk_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(ResourceError, match="can't be written"), locked(tmp_path / "nowhere"):
         pytest.fail("no lock, no work")
 
-    def fail(descriptor: int) -> bool:
+    def fail(descriptor: int, kind: int) -> bool:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(module, "_locks", fail)

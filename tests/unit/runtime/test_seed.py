@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 import torch
 
-from dlcli.runtime.seed import random_state, restore_random_state, seeded
+from dlcli.errors import UsageError
+from dlcli.runtime.seed import determinism_errors, random_state, restore_random_state, seeded
 
 CPU = torch.device("cpu")
 
@@ -57,6 +59,27 @@ def test_settings_come_back_after_an_error() -> None:
     with pytest.raises(ValueError, match="a bug"), seeded(0, deterministic=True):
         raise ValueError("a bug")
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_an_operation_without_a_deterministic_form_is_named() -> None:
+    """Torch's own refusal, without its advice to people who write Python."""
+    expected = "`deterministic: true` can't be had here: put_ has no deterministic form"
+    with pytest.raises(UsageError, match=f"^{re.escape(expected)}$"), seeded(0, deterministic=True), determinism_errors():
+        torch.zeros(3).put_(torch.tensor([0]), torch.ones(1))
+
+
+def test_a_refusal_in_other_words_is_told_as_a_whole() -> None:
+    """As cuBLAS has them, under settings of its own."""
+    words = "this operation is not deterministic because it uses CuBLAS. To enable deterministic behavior, set a variable."
+    with pytest.raises(UsageError, match=re.escape(words)), seeded(0, deterministic=True), determinism_errors():
+        raise RuntimeError(words)
+
+
+@pytest.mark.parametrize(("deterministic", "words"), [(True, "another bug"), (False, "deterministic, which was not asked for")])
+def test_what_is_no_refusal_stays_as_it_is(deterministic: bool, words: str) -> None:
+    """Any other error of torch."""
+    with pytest.raises(RuntimeError, match=words), seeded(0, deterministic=deterministic), determinism_errors():
+        raise RuntimeError(words)
 
 
 def test_a_restored_state_draws_the_same_numbers_again() -> None:

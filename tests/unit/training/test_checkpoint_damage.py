@@ -22,7 +22,7 @@ from dlcli.errors import CheckpointError, ResourceError
 from dlcli.training.checkpoint import load_checkpoint
 from dlcli.training.checkpoint_folder import list_checkpoints, list_set_aside, load_newest
 from dlcli.training.manifest import MOST_JSON, FormatError
-from tests.unit.runtime.file_operations import FileOperations
+from tests.unit.runtime.file_operations import FileOperations, Looks
 from tests.unit.training.checkpoint_cases import assert_is_of_step, contents, saved, steps_that_load, write
 
 FILES = ["MANIFEST.json", "state.json", "model.safetensors", "optimizer.safetensors", "random.safetensors"]
@@ -321,6 +321,60 @@ def test_where_a_damaged_one_cannot_be_set_aside_that_is_told(tmp_path: Path) ->
         load_newest(tmp_path, lambda _: None, set_aside=True)
     assert caught.value.exit_code == 6
     assert list_set_aside(tmp_path) == []
+
+
+def _refuse(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
+    """Files of this name can't be opened."""
+    real = os.open
+
+    def opened(path: Any, *arguments: Any, **options: Any) -> int:
+        if Path(path).name == name:
+            raise OSError(number, os.strerror(number), str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", opened)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    "number",
+    [errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EACCES, errno.EINTR],
+    ids=errno.errorcode.get,
+)
+def test_a_passing_error_of_the_disk_condemns_no_checkpoint(
+    name: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What can't be opened or read for now may be whole: exit code 6, nothing is set aside and nothing gone back to."""
+    for step in (1, 2):
+        write(tmp_path, step)
+    with monkeypatch.context() as patch:
+        _refuse(patch, name, number)
+        with pytest.raises(ResourceError, match=f"step-00000002/{name} can't be read: {os.strerror(number)}") as caught:
+            load_newest(tmp_path, pytest.fail, set_aside=True)
+    assert caught.value.exit_code == 6
+    newest = load_newest(tmp_path, pytest.fail)
+    assert newest is not None
+    assert_is_of_step(newest, 2)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG],
+    ids=errno.errorcode.get,
+)
+def test_what_is_no_file_is_damage(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Missing, or a folder, a link, a socket or a name that no file can have in its place: no later look will find it whole."""
+    path = write(tmp_path, 1)
+    _refuse(monkeypatch, "model.safetensors", number)
+    with pytest.raises(CheckpointError, match=rf"model\.safetensors can't be read: {os.strerror(number)}"):
+        load_checkpoint(path)
+
+
+def test_a_folder_that_cannot_be_looked_at_for_now_is_no_damaged_checkpoint(tmp_path: Path) -> None:
+    """Neither is it taken for a bug: exit code 6."""
+    path = write(tmp_path, 1)
+    with Looks(0, errno.EIO).watching(), pytest.raises(ResourceError, match="step-00000001 can't be read: Input/output error"):
+        load_checkpoint(path)
 
 
 def test_where_none_verifies_a_run_does_not_start_over(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dlcli.config.losses import MeanSquaredError
 from dlcli.config.optimizers import Sgd
@@ -20,7 +20,7 @@ from dlcli.training.divergence import MEND_THE_DATA
 from dlcli.training.loop import fit
 from dlcli.training.run_folder import RunFolder
 from dlcli.training.trainer import Trainer
-from tests.unit.training.trainings import Watcher, make_trainer, run_folder, train_spec, vectors
+from tests.unit.training.trainings import Watcher, fitted, make_trainer, resumed, run_folder, train_spec, vectors
 
 EXPLODES_IN_EPOCH_2 = train_spec(schedule=MultiStep(milestones=(1,), gamma=1e30), loss=MeanSquaredError(), metrics=())
 
@@ -133,6 +133,52 @@ def test_a_bad_weight_is_not_saved(name: str, value: float) -> None:
     ) as caught:
         trainer.snapshot()
     assert caught.value.exit_code == 4
+
+
+class Masked(nn.Module):
+    """(batch, 4) -> (batch, 3) by way of a mask of -inf, as attention has one; here it has two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.outer = nn.Linear(4, 4), nn.Linear(4, 3)
+        for name in ("mask", "again"):
+            self.register_buffer(name, MASK)
+        self.register_buffer("seen", torch.zeros(1))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        weights = (self.inner(inputs)[:, None, :] + MASK).softmax(dim=-1)
+        return self.outer((weights @ inputs[:, :, None])[:, :, 0])  # type: ignore[no-any-return] # torch's modules are untyped
+
+
+MASK = torch.full((4, 4), -math.inf).triu(1)
+
+
+@pytest.mark.parametrize("stop_after", [2, 8])
+def test_a_buffer_that_is_infinite_from_the_start_is_no_divergence(stop_after: int, tmp_path: Path) -> None:
+    """A layer's mask: the training goes to its end, is saved, and goes on from there, within an epoch and between two."""
+    spec = train_spec(epochs=3)
+    fitted(make_trainer(spec, network=Masked()), tmp_path, stop_after=[stop_after])
+    trainer = resumed(lambda: make_trainer(spec, network=Masked()), tmp_path)
+    assert (trainer.progress.finished, trainer.progress.epoch) == ("epochs", 3)
+
+
+@pytest.mark.parametrize("name", ["inner.weight", "seen"])
+def test_beside_such_a_buffer_others_and_weights_are_looked_at(name: str) -> None:
+    """What was finite to begin with is named, and not the mask."""
+    trainer = make_trainer(train_spec(), network=Masked())
+    trainer.network.state_dict()[name].view(-1)[0] = math.inf
+    with pytest.raises(DivergedError, match=f"^`{name}` holds infinity after step 0"):
+        trainer.snapshot()
+
+
+def test_on_an_accelerator_such_a_buffer_is_not_blamed_for_a_loss() -> None:
+    """The loss is NaN, the data and the weights are finite: no weight is named, and no mask."""
+    trainer = on_an_accelerator(make_trainer(train_spec(), network=Masked()))
+    trainer._unchecked = [torch.tensor(math.nan)]
+    trainer.progress.step = trainer.progress.step_in_epoch = 1
+    with pytest.raises(DivergedError) as caught:
+        trainer.check_losses()
+    assert caught.value.message == "the loss is nan at step 1 (epoch 1, learning rate 0.1)"
 
 
 def test_a_last_step_that_ruins_the_weights_is_found_before_the_log(tmp_path: Path) -> None:

@@ -98,6 +98,18 @@ def test_the_log_tells_the_story_of_a_run(tmp_path: Path) -> None:
     ]
 
 
+def test_a_log_that_is_held_touches_no_file(tmp_path: Path) -> None:
+    """Until it is released: then comes what it was told meanwhile, and each line after that at once."""
+    log = TextLog(tmp_path / "train.log", is_held=True)
+    log.notice("first")
+    log.notice("second")
+    assert list(tmp_path.iterdir()) == []
+    log.release()
+    assert lines(tmp_path / "train.log") == ["first", "second"]
+    log.notice("third")
+    assert lines(tmp_path / "train.log") == ["first", "second", "third"]
+
+
 @pytest.mark.parametrize("fail_at", [0, 1])
 def test_a_line_that_the_disk_does_not_take_comes_with_the_next(fail_at: int, tmp_path: Path) -> None:
     """A log is no reason to end a training: what it lacks is written once there is room."""

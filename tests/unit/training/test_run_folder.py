@@ -8,6 +8,8 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -43,13 +45,14 @@ def noon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def begin(folder: RunFolder) -> None:
     """What a training writes into the folder of a new run, as far as it matters here."""
-    folder.write_record({"started": "2024-01-01T00:00:00+00:00"})
+    folder.write_record({"started": "2024-01-01T00:00:00+00:00", "resumed": []})
 
 
-def make_run(runs: Path, name: str, started: str = "2024-01-01T00:00:00+00:00", **record: object) -> Path:
-    """A folder that is a run."""
+def make_run(runs: Path, name: str, started: str = "2024-01-01T00:00:00+00:00", *resumed: str, **record: object) -> Path:
+    """A folder that is a run, taken up at these times."""
     (runs / name).mkdir(parents=True)
-    (runs / name / "run.json").write_text(json.dumps({"started": started, **record}))
+    times = {"started": started, "resumed": [{"at": at} for at in resumed]}
+    (runs / name / "run.json").write_text(json.dumps({**times, **record}))
     return runs / name
 
 
@@ -171,7 +174,35 @@ def test_the_newest_run_is_that_which_was_started_last(tmp_path: Path) -> None:
     assert find_run("latest", tmp_path).path == tmp_path / "a"
 
 
-@pytest.mark.parametrize("record", ["", "null", "[]", "{}", '{"started": 5}', '{"started": "yesterday"}', "{"])
+def test_a_run_that_was_taken_up_again_is_newer_than_those_begun_meanwhile(tmp_path: Path) -> None:
+    """The last time counts, by its zone; a run that was begun after it is newer still, and one whose clock was wrong is not older."""
+    make_run(tmp_path, "a", "2024-01-01T00:00:00+00:00", "2024-02-01T00:00:00+00:00", "2024-03-01T02:00:00+03:00")
+    make_run(tmp_path, "b", "2024-02-29T22:30:00+00:00")
+    make_run(tmp_path, "c", "2024-02-29T23:30:00+00:00")
+    make_run(tmp_path, "d", "2024-02-29T23:15:00+00:00", "1970-01-01T00:00:00+00:00")
+    with pytest.raises(UsageError) as caught:
+        find_run("nothing", tmp_path)
+    assert caught.value.help == "the newest are: c, d, a, b"
+    assert find_run(None, tmp_path).path == tmp_path / "c"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        '{"started": 5, "resumed": []}',
+        '{"started": "yesterday", "resumed": []}',
+        '{"started": "2024-01-01"}',
+        '{"started": "2024-01-01", "resumed": {}}',
+        '{"started": "2024-01-01", "resumed": [5]}',
+        "{",
+        "[" * 100_000,
+    ],
+    ids=lambda record: record[:60],
+)
 def test_a_record_without_a_time_is_the_oldest(record: str, tmp_path: Path) -> None:
     """A damaged run.json does not hide the other runs."""
     make_run(tmp_path, "good", "1990-01-01T00:00:00+00:00")
@@ -394,11 +425,35 @@ def test_a_run_that_may_not_be_looked_into_hides_no_other(tmp_path: Path, monkey
 
 
 def test_a_folder_of_runs_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    """It is not taken for one without runs; exit code 6."""
+    """It is not taken for one without runs; exit code 6, for the newest and for a name that is not there."""
     make_run(tmp_path, "mine")
-    with Looks(1, errno.EACCES).watching(), pytest.raises(ResourceError, match="can't be read: Permission denied") as caught:
-        find_run(None, tmp_path)
-    assert str(tmp_path) in caught.value.message
+    for name in (None, "nothing"):
+        with _unreadable(tmp_path), pytest.raises(ResourceError, match="can't be read: Permission denied") as caught:
+            find_run(name, tmp_path)
+        assert str(tmp_path) in caught.value.message
+
+
+def test_a_run_that_is_named_is_found_without_reading_the_folder_of_runs(tmp_path: Path) -> None:
+    """A folder may let everybody in and show nobody what is there."""
+    run = make_run(tmp_path, "mine")
+    with _unreadable(tmp_path):
+        assert find_run(run, tmp_path).path == run
+        assert find_run("mine", tmp_path).path == run
+
+
+@contextmanager
+def _unreadable(folder: Path) -> Iterator[None]:
+    """Nobody may see what a folder holds, until the end of the block."""
+    real = Path.iterdir
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path == folder:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "iterdir", iterdir)
+        yield
 
 
 def test_a_seal_notes_what_there_is(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +17,10 @@ from dlcli.config.losses import CrossEntropy, LossSpec
 from dlcli.config.optimizers import Sgd
 from dlcli.config.schedules import Cosine
 from dlcli.config.training import ClipSpec, EmaSpec
-from tests.unit.training.trainings import linear_network, make_trainer, train_spec, vectors
+from dlcli.training.checkpoint import save_checkpoint
+from dlcli.training.checkpoint_folder import load_newest
+from dlcli.training.trainer import Trainer
+from tests.unit.training.trainings import fitted, linear_network, make_trainer, train_spec, vectors
 
 CLASS_WEIGHTS = (0.2, 1.0, 5.0)
 WEIGHTED = CrossEntropy(class_weights=CLASS_WEIGHTS)
@@ -127,6 +133,56 @@ def test_accumulated_gradients_are_clipped_once() -> None:
     large_network, _ = take_epoch(12, 1, clip_gradients=clip)
     for found, expected in zip(network.parameters(), large_network.parameters(), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_the_mean_norm_is_over_the_steps_that_were_bounded(tmp_path: Path) -> None:
+    """Gradients that a resume began to bound, after the first of an epoch's four steps, and another resume two steps later."""
+    fitted(make_trainer(train_spec()), tmp_path, stop_after=[1])
+    norms = []
+    for last in (3, 4):
+        trainer = bounded_from(tmp_path)
+        for group in islice(trainer.groups(), last - trainer.progress.step):
+            trainer.step(group)
+            norms.append(norm_of_gradients(trainer.network))
+        saved = trainer.snapshot()
+        save_checkpoint(tmp_path / "checkpoints" / f"step-{last:08d}", saved.tensors, saved.state)
+    assert len(norms) == 3
+    assert trainer.mean_gradient_norm() == pytest.approx(sum(norms) / 3)
+
+
+def test_an_epoch_none_of_whose_steps_was_bounded_has_no_norm(tmp_path: Path) -> None:
+    """Its last step was taken before the resume that began to bound them; only its evaluation is left."""
+    fitted(make_trainer(train_spec()), tmp_path, stop_after=[4])
+    trainer = bounded_from(tmp_path)
+    assert trainer.progress.step_in_epoch == 4
+    assert trainer.mean_gradient_norm() is None
+
+
+def test_each_epoch_has_a_mean_norm_of_its_own() -> None:
+    """The steps of the epoch before are not counted."""
+    trainer = make_trainer(train_spec(clip_gradients=ClipSpec(max_norm=1e9)))
+    for group in trainer.groups():
+        trainer.step(group)
+    trainer.end_epoch(1.0, 1.0)
+    trainer.step(next(trainer.groups()))
+    assert trainer.mean_gradient_norm() == pytest.approx(norm_of_gradients(trainer.network))
+
+
+def norm_of_gradients(network: nn.Module) -> float:
+    """Of the last step, where nothing bounded them."""
+    squares = [parameter.grad.square().sum() for parameter in network.parameters() if parameter.grad is not None]
+    return math.sqrt(float(sum(squares)))
+
+
+def bounded_from(path: Path) -> Trainer:
+    """A trainer that goes on from a folder's newest checkpoint, and measures gradients without changing them."""
+    trainer, checkpoint = (
+        make_trainer(train_spec(clip_gradients=ClipSpec(max_norm=1e9))),
+        load_newest(path / "checkpoints", pytest.fail),
+    )
+    assert checkpoint is not None
+    trainer.restore(checkpoint)
+    return trainer
 
 
 def test_each_step_has_the_rate_of_the_schedule() -> None:
