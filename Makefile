@@ -10,6 +10,7 @@ RUNS ?= runs
 DATA ?=
 DATA_DIR := $(if $(DATA),--data-dir $(DATA))
 ONLY ?=
+BUILT_FROM := pyproject.toml hatch_build.py dlcli/models/kernels.c
 # The modules whose branches are all tested: those that are mutated.
 PROVEN = $(shell $(BIN)/python -c 'import tomllib; \
 	print(*tomllib.load(open("pyproject.toml", "rb"))["tool"]["mutmut"]["only_mutate"], sep=",")')
@@ -24,11 +25,11 @@ $(VENV)/.made:
 	@$(PYTHON) -m venv $(VENV) || { echo "help: on Debian and Ubuntu, install python3-venv" >&2; exit 1; }
 	@touch $@
 
-$(VENV)/.demo: $(VENV)/.made pyproject.toml
+$(VENV)/.demo: $(VENV)/.made $(BUILT_FROM)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.made pyproject.toml
+$(VENV)/.dev: $(VENV)/.made $(BUILT_FROM)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import NamedTuple, cast
 
 import torch
@@ -16,6 +17,7 @@ from dlcli.config.layers.nesting import ReversibleNorm as ReversibleNormSpec
 from dlcli.config.layers.nesting import TimeDistributed as TimeDistributedSpec
 from dlcli.config.shapes import Sequence, Shape, Time, channels_of
 from dlcli.models.builders import BUILDERS
+from dlcli.models.fusion import Run, fused
 from dlcli.models.initialisation import initialise
 from dlcli.models.valid_steps import fill_padding, moments, put_back, select_valid
 
@@ -41,7 +43,7 @@ class Network(nn.Module):
                 self.add_module(node.name, _build(node))
         self._input = next(iter(graph.inputs)) if len(graph.inputs) == 1 else None
         self._output = graph.outputs[0] if len(graph.outputs) == 1 else None
-        self._is_chain = _is_chain(graph)
+        self._runs = _runs(cast("dict[str, nn.Module]", self._modules)) if _is_chain(graph) else None
         self._steps = _plan(graph, cast("dict[str, nn.Module]", self._modules))
 
     def forward(self, inputs: Values, lengths: Tensor | None = None) -> Values:
@@ -52,10 +54,11 @@ class Network(nn.Module):
             lengths: steps of each sample of the batch, int64 (batch,), in the inputs whose number of steps is not fixed.
         """
         layers = cast("dict[str, nn.Module]", self._modules)
-        if lengths is None and self._is_chain:
-            for layer in layers.values():
-                inputs = layer(inputs)
-            return inputs
+        if lengths is None and self._runs is not None:
+            output = cast("Tensor", inputs)
+            for run, names in self._runs:
+                output = run(output, *[layers[name] for name in names])
+            return output
         values = {self._input: inputs} if self._input is not None else dict(cast("Mapping[str, Tensor]", inputs))
         if lengths is not None:
             self._clear_padding(cast("dict[str, Tensor]", values), lengths)
@@ -182,6 +185,12 @@ def _is_chain(graph: Graph) -> bool:
     reads_above = all(node.inputs == (source,) for node, source in zip(graph.nodes, above, strict=False))
     is_plain = len(graph.inputs) == 1 and graph.outputs == (graph.nodes[-1].name,)
     return reads_above and is_plain and not any(node.shares for node in graph.nodes)
+
+
+def _runs(layers: Mapping[str, nn.Module]) -> tuple[tuple[Run, tuple[str, ...]], ...]:
+    """How a chain of layers is run, and which of them at a time."""
+    names = iter(layers)
+    return tuple((run, tuple(islice(names, count))) for run, count in fused(list(layers.values())))
 
 
 def _plan(graph: Graph, layers: Mapping[str, nn.Module]) -> tuple[_Step, ...]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own name for it
 
 from dlcli.config.initialisation import InitSpec
+from dlcli.models.recurrent_passes import has_pass, run_pass
 from dlcli.models.valid_steps import fill_padding, is_valid
 
 _FUNCTIONS: Final[Mapping[str, Callable[..., tuple[Tensor, ...]]]] = {
@@ -96,8 +97,10 @@ class Recurrent(nn.RNNBase):
         return [inputs, F.dropout(hidden, self.recurrent_dropout, self.training) if self.recurrent_dropout else hidden, *others]
 
     def _run_stack(self, sequence: Tensor, weights: list[list[Tensor]]) -> tuple[Tensor, ...]:
-        """All layers and directions in one call on (batch, time, features): outputs and states."""
+        """All layers and directions on (batch, time, features): outputs and states."""
         start = self._carried_rows(len(sequence)) if self.carried else self._zeros(sequence, len(weights), len(sequence))
+        if has_pass(sequence, weights[0]):
+            return self._run_passes(sequence.transpose(0, 1), start, weights)
         flat = [weight for group in weights for weight in group]
         return self._call(
             sequence,
@@ -108,6 +111,22 @@ class Recurrent(nn.RNNBase):
             bidirectional=self.bidirectional,
             batch_first=True,
         )
+
+    def _run_passes(self, values: Tensor, start: States, weights: list[list[Tensor]]) -> tuple[Tensor, ...]:
+        """The same by passes over time-first values, (time, batch, features); outputs and states are as torch has them."""
+        directions, ends = 2 if self.bidirectional else 1, []
+        for layer in range(self.num_layers):
+            outputs = []
+            for direction in range(directions):
+                place = directions * layer + direction
+                read = values.flip(0) if direction else values
+                given, end = run_pass(self.mode, read, tuple(state[place] for state in start), weights[place])
+                outputs.append(given.flip(0) if direction else given)
+                ends.append(end)
+            values = torch.cat(outputs, dim=2) if self.bidirectional else outputs[0]
+            if layer < self.num_layers - 1:
+                values = F.dropout(values, self.dropout, self.training)
+        return values.transpose(0, 1), *(torch.stack(states) for states in zip(*ends, strict=True))
 
     def _run_both_ways(self, values: Tensor, lengths: Tensor, weights: list[list[Tensor]]) -> Tensor:
         """Layer by layer and direction by direction: time-first (time, batch, features) to what the layer gives."""
@@ -126,6 +145,8 @@ class Recurrent(nn.RNNBase):
     def _run_one_way(self, values: Tensor, weights: list[Tensor]) -> Tensor:
         """One layer in one direction: (time, batch, features) -> (time, batch, output)."""
         start = self._zeros(values, 1, values.shape[1])
+        if has_pass(values, weights):
+            return run_pass(self.mode, values, tuple(state[0] for state in start), weights)[0]
         options = {"num_layers": 1, "dropout": 0.0, "bidirectional": False, "batch_first": False}
         return self._call(values, start, in_one_piece(weights) if values.is_cuda else weights, **options)[0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -20,13 +20,18 @@ def seeded(seed: int, *, deterministic: bool) -> Iterator[None]:
         seed: of weights and dropout; order and augmentation are functions of it on their own.
         deterministic: whether operations that can give other bits each time are refused; see `determinism_errors`.
     """
+    torch.manual_seed(seed)
+    with _deterministic() if deterministic else nullcontext():  # even setting what is set imports torch's compiler, in a second
+        yield
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.manual_seed(seed)
-    if deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.backends.cudnn.benchmark = False
-        torch.use_deterministic_algorithms(True)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(True)
     try:
         yield
     finally:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import torch
@@ -15,12 +17,32 @@ from dlcli.errors import CheckpointError, UsageError
 Groups = list[dict[str, Any]]
 Build = Callable[[Any, Groups], Optimizer]
 
+_WAY: Final = "__dynamo_disable"
+_DECORATED: Final = (Optimizer.add_param_group, Optimizer.state_dict, Optimizer.load_state_dict)
+
 _NORMALISATIONS: Final = (
     nn.modules.batchnorm._BatchNorm,
     nn.modules.instancenorm._InstanceNorm,
     nn.LayerNorm,
     nn.GroupNorm,
 )
+
+
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """Keeps torch's optimisers from importing `torch._dynamo`, which takes a second, to keep themselves out of what it compiles.
+
+    torch looks for the way that `_dynamo` gives to a method on the method itself. Here that is, for a moment, the method.
+    """
+    methods = [getattr(method, "__wrapped__", None) for method in _DECORATED]
+    plain = [method for method in methods if method is not None and not hasattr(method, _WAY)]
+    for method in plain:
+        setattr(method, _WAY, method)
+    try:
+        yield
+    finally:
+        for method in plain:
+            delattr(method, _WAY)
 
 
 class OptimiserSet:
@@ -31,15 +53,16 @@ class OptimiserSet:
         self._names: dict[Tensor, str] = {parameter: name for name, parameter in parameters}
 
     def zero_grad(self) -> None:
-        for optimiser in self._optimisers:
-            optimiser.zero_grad(set_to_none=True)
+        for parameter in self._names:
+            parameter.grad = None
 
+    @torch.no_grad()
     def step(self, learning_rate: float) -> None:
         """Changes all weights once, at this rate."""
         for optimiser in self._optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate
-            optimiser.step()
+            inspect.unwrap(type(optimiser).step)(optimiser)  # what is wrapped around it imports `torch._dynamo`, too
 
     def state(self) -> dict[str, Tensor]:
         """What the optimisers remember, as `PARAMETER/NAME` -> tensor."""
@@ -74,7 +97,8 @@ class OptimiserSet:
             ordered = [parameter for group in optimiser.param_groups for parameter in group["params"]]
             known = {index: by_parameter.get(self._names[parameter]) for index, parameter in enumerate(ordered)}
             numbered = {index: values for index, values in known.items() if values is not None}
-            optimiser.load_state_dict({"state": numbered, "param_groups": optimiser.state_dict()["param_groups"]})
+            with _without_compiler():
+                optimiser.load_state_dict({"state": numbered, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
 def build_optimisers(spec: specs.OptimizerSpec, network: nn.Module) -> OptimiserSet:
@@ -86,9 +110,10 @@ def build_optimisers(spec: specs.OptimizerSpec, network: nn.Module) -> Optimiser
     named = list(network.named_parameters())
     if not named:
         raise UsageError("the network has no weights to train", help="add a layer that has some, for example `- linear: 10`")
-    if isinstance(spec, specs.Muon):
-        return OptimiserSet(_muon(spec, network), named)
-    return OptimiserSet([_BUILDERS[type(spec)](spec, parameter_groups(spec, network, named))], named)
+    with _without_compiler():
+        if isinstance(spec, specs.Muon):
+            return OptimiserSet(_muon(spec, network), named)
+        return OptimiserSet([_BUILDERS[type(spec)](spec, parameter_groups(spec, network, named))], named)
 
 
 def parameter_groups(spec: specs.OptimizerSpec, network: nn.Module, named: Iterable[tuple[str, nn.Parameter]]) -> Groups:

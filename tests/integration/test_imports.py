@@ -37,6 +37,21 @@ def test_the_package_itself_imports_nothing_heavy(tmp_path: Path) -> None:
     assert _run(code, cwd=tmp_path).stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "muon", "nadam"])
+def test_a_training_does_not_import_the_compiler_of_torch(optimizer: str, quick: Path, tmp_path: Path) -> None:
+    """`torch._dynamo` takes a second, and nothing of torch's optimisers needs it here; the same for a run that goes on."""
+    code = """
+import sys
+from dlcli.cli.main import run
+codes = [run([*sys.argv[1:], "--set", "train.max_steps=3"]), run(["train", "--resume", "--set", "train.max_steps=4"])]
+print("loaded:", [name for name in ("torch._dynamo", "torch._inductor", "sympy", "matplotlib", "torchvision") if name in sys.modules])
+sys.exit(max(codes))
+"""
+    done = _run(code, "train", quick, "--set", f"train.optimizer.name={optimizer}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "loaded: []" in done.stdout
+
+
 _WITHOUT_TORCHVISION = """
 import sys
 

@@ -1,0 +1,52 @@
+"""What `kernels.c` does, for tensors: float32, contiguous and on the CPU.
+
+The package is built with the library where there is a C compiler, for x86-64 processors with AVX2 or AVX-512 under Linux.
+Everything that uses it has another way, in torch's calls.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from ctypes import c_int64, c_void_p
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+_LEVELS: Final = {"AVX512": ("v4", "v3"), "AVX2": ("v3",)}
+"""The levels of x86-64 that a processor runs, the fastest first, by what torch calls it."""
+
+_ARGUMENTS: Final[Mapping[str, Sequence[Any]]] = {
+    "gru_forward": (*[c_int64] * 2, *[c_void_p] * 6),
+    "gru_backward": (*[c_int64] * 2, *[c_void_p] * 2, c_int64, *[c_void_p] * 4),
+    "lstm_forward": (*[c_int64] * 2, *[c_void_p] * 6),
+    "lstm_backward": (*[c_int64] * 2, *[c_void_p] * 2, c_int64, *[c_void_p] * 5),
+    "pool_forward": (*[c_int64] * 6, *[c_void_p] * 3),
+    "pool_backward": (*[c_int64] * 6, *[c_void_p] * 3),
+    "convolve_forward": (c_void_p, c_int64, *[c_void_p] * 5),
+    "convolve_backward": (c_void_p, c_int64, *[c_void_p] * 3, c_int64, c_void_p),
+}
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The library; None where it was not built, or not for this processor."""
+    for level in _LEVELS.get(torch.backends.cpu.get_cpu_capability(), ()):
+        try:
+            found = ctypes.CDLL(str(Path(__file__).with_name(f"kernels-x86-64-{level}.so")))
+        except OSError:
+            continue
+        for name, arguments in _ARGUMENTS.items():
+            function = getattr(found, name)
+            function.argtypes, function.restype = arguments, None
+        return found
+    return None
+
+
+def library_for(*tensors: Tensor) -> ctypes.CDLL | None:
+    """The library, if it is there and takes such tensors."""
+    taken = all(tensor.dtype == torch.float32 and tensor.device.type == "cpu" for tensor in tensors)
+    return library() if taken else None

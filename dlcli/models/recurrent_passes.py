@@ -1,0 +1,219 @@
+"""A recurrent layer's pass over time in one direction, forward and back, on the CPU.
+
+torch multiplies a GRU's and an Elman network's inputs by their weights in each step, and computes a share of the weights'
+gradient in each step of the way back. Here that is one product each over all steps; what is left in a step is one product and
+one pass over the gates. The formulas are those of `torch.nn.RNN`, `LSTM` and `GRU`; only sums are taken in another order.
+
+Arrays are time-first: values (time, batch, features), outputs (time, batch, hidden), states (batch, hidden). Weights and biases
+are torch's; of a layer without biases both are None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F  # noqa: N812  # torch's own name for it
+
+from dlcli.models.gates import steps_for
+
+Gradients = tuple[Tensor | None, ...]
+
+
+class GruPass(Function):
+    """`apply(values, state, w_ih, w_hh, b_ih, b_hh)` gives the outputs and the last state."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, values: Tensor, state: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None, b_hh: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        hidden, bias = state.shape[1], None
+        share = state.new_zeros(hidden)
+        if b_ih is not None and b_hh is not None:
+            bias, share = torch.cat((b_ih[: 2 * hidden] + b_hh[: 2 * hidden], b_ih[2 * hidden :])), b_hh[2 * hidden :]
+        from_inputs, states = F.linear(values, w_ih, bias), _states(values, state)
+        gates = values.new_empty(*values.shape[:2], 4 * hidden)
+        from_state, weight, steps = torch.empty_like(from_inputs[0]), w_hh.t(), steps_for(values)
+        for from_input, opened, before, following in _forward(from_inputs, gates, states):
+            torch.mm(before, weight, out=from_state)
+            steps.gru_forward(from_input, from_state, share, before, opened, following)
+        ctx.save_for_backward(values, w_ih, w_hh, gates, states)
+        ctx.has_biases = b_ih is not None
+        ctx.set_materialize_grads(False)
+        return states[1:], states[-1].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_outputs: Tensor | None, grad_last: Tensor | None) -> Gradients:
+        values, w_ih, w_hh, gates, states = ctx.saved_tensors
+        hidden, steps, grad_gates = states.shape[2], steps_for(values), torch.empty_like(gates)
+        grad, kept = _grad_of_last(grad_last, states), torch.empty_like(states[0])
+        for more, opened, before, grad_opened in _backward(grad_outputs, gates, states, grad_gates):
+            steps.gru_backward(grad, more, opened, before, grad_opened, kept)
+            torch.addmm(kept, grad_opened[:, hidden:], w_hh, out=grad)
+        flat = grad_gates.flatten(0, 1)
+        grad_values, grad_w_ih, grad_b_ih = _of_inputs(ctx, values, flat[:, : 3 * hidden], w_ih.roll(hidden, 0))
+        grad_w_hh = flat[:, hidden:].t() @ states[:-1].flatten(0, 1)
+        grad_w_ih, grad_b_ih = grad_w_ih.roll(-hidden, 0), grad_b_ih.roll(-hidden, 0)
+        grad_b_hh = torch.cat((grad_b_ih[: 2 * hidden], flat[:, 3 * hidden :].sum(0)))
+        return grad_values, grad, grad_w_ih, grad_w_hh, *((grad_b_ih, grad_b_hh) if ctx.has_biases else (None, None))
+
+
+class LstmPass(Function):
+    """`apply(values, state, cell, w_ih, w_hh, b_ih, b_hh)` gives the outputs, the last state and the last cell."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        values: Tensor,
+        state: Tensor,
+        cell: Tensor,
+        w_ih: Tensor,
+        w_hh: Tensor,
+        b_ih: Tensor | None,
+        b_hh: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        bias = b_ih + b_hh if b_ih is not None and b_hh is not None else None
+        from_inputs, states, cells = F.linear(values, w_ih, bias), _states(values, state), _states(values, cell)
+        gates = torch.empty_like(from_inputs)
+        from_state, weight, steps = torch.empty_like(from_inputs[0]), w_hh.t(), steps_for(values)
+        of_cells = zip(cells.unbind(), cells.unbind()[1:], strict=False)
+        for (from_input, opened, before, following), (cell_before, cell_following) in zip(
+            _forward(from_inputs, gates, states), of_cells, strict=True
+        ):
+            torch.mm(before, weight, out=from_state)
+            steps.lstm_forward(from_input, from_state, cell_before, opened, cell_following, following)
+        ctx.save_for_backward(values, w_ih, w_hh, gates, states, cells)
+        ctx.has_biases = b_ih is not None
+        ctx.set_materialize_grads(False)
+        return states[1:], states[-1].clone(), cells[-1].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_outputs: Tensor | None, grad_last: Tensor | None, grad_last_cell: Tensor | None) -> Gradients:
+        values, w_ih, w_hh, gates, states, cells = ctx.saved_tensors
+        steps, grad_gates = steps_for(values), torch.empty_like(gates)
+        grad, grad_cell = _grad_of_last(grad_last, states), _grad_of_last(grad_last_cell, cells)
+        of_cells = zip(reversed(cells.unbind()[:-1]), reversed(cells.unbind()), strict=False)
+        for (more, opened, _, grad_opened), (cell_before, cell_following) in zip(
+            _backward(grad_outputs, gates, states, grad_gates), of_cells, strict=True
+        ):
+            steps.lstm_backward(grad, more, opened, cell_before, cell_following, grad_opened, grad_cell)
+            torch.mm(grad_opened, w_hh, out=grad)
+        flat = grad_gates.flatten(0, 1)
+        grad_values, grad_w_ih, grad_b = _of_inputs(ctx, values, flat, w_ih)
+        grad_w_hh = flat.t() @ states[:-1].flatten(0, 1)
+        return grad_values, grad, grad_cell, grad_w_ih, grad_w_hh, *((grad_b, grad_b) if ctx.has_biases else (None, None))
+
+
+class RnnPass(Function):
+    """`apply(values, state, w_ih, w_hh, b_ih, b_hh, relu)` gives the outputs and the last state; with tanh unless `relu`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        values: Tensor,
+        state: Tensor,
+        w_ih: Tensor,
+        w_hh: Tensor,
+        b_ih: Tensor | None,
+        b_hh: Tensor | None,
+        relu: bool,
+    ) -> tuple[Tensor, Tensor]:
+        bias = b_ih + b_hh if b_ih is not None and b_hh is not None else None
+        from_inputs, states, weight = F.linear(values, w_ih, bias), _states(values, state), w_hh.t()
+        activate = torch.relu_ if relu else torch.tanh_
+        for from_input, before, following in zip(from_inputs.unbind(), states.unbind(), states.unbind()[1:], strict=False):
+            activate(torch.addmm(from_input, before, weight, out=following))
+        ctx.save_for_backward(values, w_ih, w_hh, states)
+        ctx.has_biases, ctx.relu = b_ih is not None, relu
+        ctx.set_materialize_grads(False)
+        return states[1:], states[-1].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_outputs: Tensor | None, grad_last: Tensor | None) -> Gradients:
+        values, w_ih, w_hh, states = ctx.saved_tensors
+        grad, grad_sums = _grad_of_last(grad_last, states), torch.empty_like(states[1:])
+        for more, following, _, grad_sum in _backward(grad_outputs, states[1:], states, grad_sums):
+            grad += more
+            if ctx.relu:
+                torch.ops.aten.threshold_backward.grad_input(grad, following, 0, grad_input=grad_sum)
+            else:
+                torch.ops.aten.tanh_backward.grad_input(grad, following, grad_input=grad_sum)
+            torch.mm(grad_sum, w_hh, out=grad)
+        flat = grad_sums.flatten(0, 1)
+        grad_values, grad_w_ih, grad_b = _of_inputs(ctx, values, flat, w_ih)
+        grad_w_hh = flat.t() @ states[:-1].flatten(0, 1)
+        return grad_values, grad, grad_w_ih, grad_w_hh, *((grad_b, grad_b) if ctx.has_biases else (None, None)), None
+
+
+def _states(values: Tensor, first: Tensor) -> Tensor:
+    """Room for the first state and that after each step, (time + 1, batch, hidden)."""
+    states = values.new_empty(len(values) + 1, *first.shape)
+    states[0] = first
+    return states
+
+
+def _forward(from_inputs: Tensor, gates: Tensor, states: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Of each step what comes from its input, its gates, the state before it and the one that follows."""
+    return zip(from_inputs.unbind(), gates.unbind(), states.unbind(), states.unbind()[1:], strict=False)
+
+
+def _backward(grad_outputs: Tensor | None, kept: Tensor, states: Tensor, grads: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Of each step, the last first, the gradient of its output, what was kept, the state before it and its gradients' room."""
+    if grad_outputs is None:
+        grad_outputs = states.new_zeros(1, 1, states.shape[2]).expand(len(kept), -1, -1)
+    else:
+        grad_outputs = grad_outputs.contiguous()
+    each = (grad_outputs, kept, states[:-1], grads)
+    return zip(*(reversed(values.unbind()) for values in each), strict=True)
+
+
+def _grad_of_last(grad: Tensor | None, states: Tensor) -> Tensor:
+    """A tensor of its own, to be changed."""
+    return torch.zeros_like(states[0]) if grad is None else grad.clone(memory_format=torch.contiguous_format)
+
+
+def _of_inputs(ctx: Any, values: Tensor, grad_sums: Tensor, w_ih: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+    """Gradients of the values, of the weights from them and of the bias, which a column of ones gives in the same product."""
+    flat = values.flatten(0, 1)
+    products = torch.cat((flat, flat.new_ones(len(flat), 1)), dim=1).t() @ grad_sums
+    grad_values = (grad_sums @ w_ih).view_as(values) if ctx.needs_input_grad[0] else None
+    return grad_values, products[:-1].t(), products[-1]
+
+
+def run_pass(mode: str, values: Tensor, states: tuple[Tensor, ...], weights: list[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """One layer in one direction.
+
+    Args:
+        mode: as `torch.nn.RNNBase` has it.
+        values: (time, batch, features).
+        states: the state and, of an LSTM, the cell to start from, (batch, hidden).
+        weights: of the layer and direction, as `torch.nn.RNNBase.all_weights` has them.
+
+    Returns:
+        The outputs, and the last states.
+    """
+    biases = weights[2:] or (None, None)
+    match mode:
+        case "GRU":
+            outputs, *last = GruPass.apply(values, *states, *weights[:2], *biases)
+        case "LSTM":
+            outputs, *last = LstmPass.apply(values, *states, *weights[:2], *biases)
+        case _:
+            outputs, *last = RnnPass.apply(values, *states, *weights[:2], *biases, mode == "RNN_RELU")
+    return outputs, tuple(last)
+
+
+def has_pass(values: Tensor, weights: list[Tensor]) -> bool:
+    """Whether the passes take a sequence and a layer's weights; traced or compiled, torch needs its own calls."""
+    kinds = {(tensor.device.type, tensor.dtype) for tensor in (values, *weights)}
+    plain = kinds <= {("cpu", torch.float32), ("cpu", torch.float64)} and len(kinds) == 1 and len(weights) in (2, 4)
+    return plain and not (
+        torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None or torch.is_autocast_enabled("cpu")
+    )
