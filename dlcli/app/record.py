@@ -8,6 +8,7 @@ from typing import Any
 
 from dlcli.app.resume import Resumption
 from dlcli.config.experiment import Experiment
+from dlcli.data.dataset import Dataset
 from dlcli.errors import EXIT_BUG, EXIT_SIGINT, DivergedError, DlcliError
 from dlcli.plugins import installed
 from dlcli.runtime.device import device_title
@@ -23,6 +24,7 @@ class RunRecord:
     Args:
         trainer: the run's.
         experiment: the same, as it is understood.
+        dataset: the same, as it was read.
         resumption: of a run that goes on.
         config: the file that a run which begins was given.
         overrides: as for `--set`, of this time.
@@ -33,16 +35,16 @@ class RunRecord:
         self,
         trainer: Trainer,
         experiment: Experiment,
+        dataset: Dataset,
         *,
-        resumption: Resumption | None,
-        config: str | None,
+        resumption: Resumption | None = None,
+        config: str | None = None,
         overrides: tuple[str, ...],
         data_dir: Path | None,
     ) -> None:
         self._trainer = trainer
         self._resumption = resumption
         before = resumption.record if resumption else {}
-        dataset = trainer.dataset
         self._constant: dict[str, Any] = {
             "started": before.get("started", now()),
             "config": before.get("config", config),
@@ -61,6 +63,7 @@ class RunRecord:
                 "samples": dataset.counts(),
                 "classes": dataset.class_names,
                 "facts": dataset.facts.as_json(),
+                "fingerprint": dataset.fingerprint,
             },
             "versions": environment(trainer.device),
             "git_commit": git_commit(),
@@ -111,7 +114,7 @@ class RunRecord:
         """Writes that an error ended the run, if the disk still takes it."""
         status = "diverged" if isinstance(error, DivergedError) else "failed"
         code = error.exit_code if isinstance(error, DlcliError) else EXIT_BUG
-        message = error.message if isinstance(error, DlcliError) else f"{type(error).__name__}: {error}"
+        message = told(error)
         try:
             if isinstance(error, KeyboardInterrupt):  # a second Ctrl-C: a save may be under way, so nothing is sealed
                 folder.write_record(self.as_json("interrupted", exit_code=EXIT_SIGINT, error=message))
@@ -119,6 +122,11 @@ class RunRecord:
                 self.close(folder, status, exit_code=code, error=message)
         except DlcliError as second:
             error.add_note(f"run.json could not say so: {second.message}")
+
+
+def told(error: BaseException) -> str:
+    """What is said of an error that ended a run."""
+    return error.message if isinstance(error, DlcliError) else f"{type(error).__name__}: {error}"
 
 
 def now() -> str:

@@ -17,13 +17,14 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from dlcli.app.experiments import recorded_data_dir
-from dlcli.app.resume import differences
+from dlcli.app.experiments import open_experiment, recorded_data_dir
+from dlcli.app.resume import check_same_data, differences
 from dlcli.app.runs import read_checked_record
 from dlcli.app.train import TrainRequest, train
-from dlcli.errors import CheckpointError, DlcliError, UsageError
-from dlcli.plugins import load_plugins
+from dlcli.errors import CheckpointError, DataError, DlcliError, UsageError
+from dlcli.plugins import load_plugins, plugin_errors
 from dlcli.runtime.device import choose_device
+from dlcli.runtime.memory import memory_errors
 from dlcli.training.checkpoint import Checkpoint
 from dlcli.training.checkpoint_folder import load_newest
 from dlcli.training.progress import Progress
@@ -76,7 +77,7 @@ class _SignalAt:
         self._step = step
         self._ends_epoch = ends_epoch
 
-    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int) -> None:
+    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int, total_steps: int) -> None:
         """The begin is not of interest."""
 
     def stepped(self, progress: Progress, loss: Tensor) -> None:  # noqa: ARG002 - as an observer has it
@@ -104,6 +105,7 @@ def replay(
 
     Raises:
         UsageError: the run is of another machine, changed its course or is too short, so that it can't be repeated.
+        DataError: its data is not there, or has changed.
         CheckpointError: it has no checkpoint.
         DlcliError: a training failed.
     """
@@ -115,11 +117,12 @@ def replay(
     progress = Progress.from_json(recorded.state["progress"])
     if progress.step < 2:
         raise UsageError(f"{folder.path} has {progress.step} step, too few to kill it in between")
+    data_dir = recorded_data_dir(folder, data_dir)
+    _check_data(folder, record, data_dir)
     killed_after = (chosen or random.SystemRandom()).randint(1, progress.step - 1)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="dlcli-replay-") as runs:
         again = RunFolder(Path(runs) / "replay")
-        data_dir = recorded_data_dir(folder, data_dir)
         beginning, further = _requests(folder, again, recorded, record["device"], data_dir, killed_after=killed_after)
         on_notice(f"training again up to step {killed_after} of {progress.step}, to be killed there")
         _train_elsewhere(beginning, record["plugins"], expected=-signal.SIGKILL)
@@ -141,6 +144,17 @@ def _check_repeatable(record: dict[str, Any]) -> None:
         found += [f"{change['setting']} was changed on the way" for change in resumed["changes"] if not change["is_harmless"]]
     if found:
         raise UsageError(f"it can't be trained again bit for bit: {'; '.join(found)}", help="leave out --replay")
+
+
+def _check_data(folder: RunFolder, record: dict[str, Any], data_dir: Path | None) -> None:
+    """Raises DataError where the run's data is not there or has changed: that would look as if the run were another."""
+    with plugin_errors(), memory_errors():
+        _, dataset = open_experiment(folder.resolved_config, (), data_dir, lambda _: None, downloads=False)
+    try:
+        check_same_data(record, dataset)
+    except DataError as error:
+        help = "the run itself is as it was written; give the folder with the data as it was: --data-dir"
+        raise DataError(error.message, help=help) from error
 
 
 def _requests(

@@ -15,11 +15,13 @@ from dlcli.app.configs import Config, read_experiment
 from dlcli.config import compose, tree
 from dlcli.config.data.tables import ALL
 from dlcli.config.tree import shortened
+from dlcli.config.yaml_output import inline_yaml
 from dlcli.data.dataset import Dataset
-from dlcli.errors import DataError, UsageError
+from dlcli.errors import DataError, ResourceError, UsageError
+from dlcli.plugins import installed
 from dlcli.runtime.environment import environment
 from dlcli.runtime.lock import HeldError, locked
-from dlcli.training.checkpoint_folder import load_newest
+from dlcli.training.checkpoint_folder import list_checkpoints, load_newest, set_aside_after, step_of
 from dlcli.training.progress import Observer
 from dlcli.training.run_folder import LATEST, RunFolder, find_run
 from dlcli.training.trainer import Trainer
@@ -33,6 +35,8 @@ _CHANGES_COURSE: Final = (
     "train.schedule",
     "train.clip_gradients",
 )
+_PERMITTED: Final = _HARMLESS + _CHANGES_COURSE
+_IN_SECONDS: Final = ("train.max_time", "train.save_every")
 _SETTLED_BY_DATA: Final = ("data.fallback", "data.normalize", "data.normalize_targets", "data.path")
 """What the resolved config has from the data that was found."""
 _FOUND_IN_DATA: Final = ("data.vocabulary", "data.target", "data.features")
@@ -68,7 +72,7 @@ class Change:
 
     def __str__(self) -> str:
         effect = "harmless" if self.is_harmless else "changes the course from here on"
-        return f"{self.setting}: {self.before} -> {self.now} ({effect})"
+        return f"{self.setting}: {_shown(self.setting, self.before)} -> {_shown(self.setting, self.now)} ({effect})"
 
 
 @dataclass
@@ -78,7 +82,9 @@ class Resumption:
     Attributes:
         folder: the run's.
         record: its run.json as it was before.
+        overrides: as for `--set`, of this time.
         changes: settings that are others now.
+        is_closed: whether it is over, stays so, and has its result: then nothing of it is changed.
         differences: what of the machine is another now, so that it does not go on bit for bit.
         step: the step after which it goes on.
         at: when it was taken up, in ISO 8601.
@@ -86,17 +92,12 @@ class Resumption:
 
     folder: RunFolder
     record: dict[str, Any]
+    overrides: tuple[str, ...]
     changes: list[Change]
+    is_closed: bool = False
     differences: list[str] = field(default_factory=list)
     step: int = 0
     at: str = field(default_factory=lambda: datetime.now().astimezone().isoformat(timespec="milliseconds"))
-
-    def tell(self, on_notice: Callable[[str], None]) -> None:
-        """Says what is not as it was."""
-        for change in self.changes:
-            on_notice(str(change))
-        if self.record.get("status") == "running":
-            on_notice(f"{self.folder.path} did not end in order: its process was killed, or the machine stopped")
 
     def as_json(self) -> list[dict[str, Any]]:
         """What run.json says of all times that the run was taken up."""
@@ -144,48 +145,69 @@ def run_to_resume(run: str, runs: Path, config: Config | None) -> RunFolder:
     return find_run(run, runs, config=str(config) if config is not None and run == LATEST else None)
 
 
-def settings_changed(
-    folder: RunFolder, record: dict[str, Any], config: Config | None, overrides: Iterable[str], data_dir: Path | None
-) -> list[Change]:
-    """What a run goes on with that it did not begin with.
-
-    Args:
-        folder: the run's.
-        record: its run.json.
-        config: as it was given beside it; it must be the run's own.
-        overrides: as for `--set`.
-        data_dir: where data is looked for first.
-
-    Raises:
-        UsageError: a change that does not fit what was trained so far.
-    """
-    if isinstance(config, str | Path):
-        check_same_config(Path(config), folder, record, data_dir)
-    return check_changes(folder.resolved_config, overrides, data_dir)
-
-
 def take_up(trainer: Trainer, resumption: Resumption, observer: Observer) -> None:
-    """Puts a training back to its run's newest checkpoint.
+    """Puts a training back to its run's newest checkpoint. One that is over is as it was: what was to change is forgotten.
 
     Raises:
-        CheckpointError: none verifies, or they are of another network.
+        UsageError: a limit is given that the training has passed.
+        CheckpointError: no checkpoint verifies, or they are of another network.
     """
-    folder = resumption.folder
-    checkpoint = load_newest(folder.checkpoints, observer.notice, set_aside=True)
+    folder, record = resumption.folder, resumption.record
+    if record.get("status") == "running":
+        observer.notice(f"{folder.path} did not end in order: its process was killed, or the machine stopped")
+    checkpoint = load_newest(folder.checkpoints, observer.notice)
+    if checkpoint is not None:
+        trainer.restore(checkpoint)
+        trainer.reopen()
+        _check_limits(trainer, resumption.changes)
+        resumption.step = trainer.progress.step
+        if trainer.progress.finished is not None:
+            _stay_over(trainer, resumption, observer)
+            return
+        set_aside_after(checkpoint)
+    for change in resumption.changes:
+        observer.notice(str(change))
     if checkpoint is None:
         observer.notice(f"{folder.path} has no checkpoint yet: starting with its first step")
         return
-    trainer.restore(checkpoint)
-    trainer.reopen()
-    resumption.step = trainer.progress.step
-    if trainer.progress.finished is not None:
-        ended = f"the run is over ({trainer.progress.finished}, after epoch {trainer.progress.epoch})"
-        observer.notice(f"{ended}: a higher limit, such as --set {_higher_limit(trainer)}, lets it go on")
-        return
-    resumption.differences = differences(resumption.record, trainer.device, deterministic=trainer.spec.deterministic)
+    resumption.differences = differences(record, trainer.device, deterministic=trainer.spec.deterministic)
     if resumption.differences:
         found = "; ".join(resumption.differences)
         observer.notice(f"not bit for bit what an undisturbed run would be from here on: {found}")
+
+
+def _check_limits(trainer: Trainer, changes: Iterable[Change]) -> None:
+    """Raises UsageError where one of the changes is a limit that the training has passed."""
+    progress, given = trainer.progress, {change.setting: change.now for change in changes}
+    epoch = progress.epoch + (progress.step_in_epoch > 0)
+    done = f"{progress.epoch:,} epochs are done" if epoch == progress.epoch else f"epoch {epoch:,} is under way"
+    passed = {"train.epochs": (epoch, done), "train.max_steps": (progress.step, f"{progress.step:,} steps are done")}
+    for setting, (least, what) in passed.items():
+        limit = given.get(setting)
+        if limit is not None and limit < least:
+            help = f"give what is done or more: --set {setting}={least}"
+            raise UsageError(f"{what}, and {setting} is {limit}", help=help)
+
+
+def _stay_over(trainer: Trainer, resumption: Resumption, observer: Observer) -> None:
+    """Says that the run is over; nothing of it changes, but for the result that it may lack yet."""
+    resumption.is_closed = resumption.record.get("status") == "completed" and resumption.folder.is_sealed
+    unchanged = ", and nothing of it is changed" if resumption.changes else ""
+    resumption.changes, resumption.overrides = [], ()
+    ended = f"the run is over ({trainer.progress.finished}, after epoch {trainer.progress.epoch}){unchanged}"
+    observer.notice(f"{ended}: a higher limit, such as --set {_higher_limit(trainer)}, lets it go on")
+
+
+def what_is_saved(folder: RunFolder) -> str:
+    """Up to which step a run that failed is saved, and how it can go on."""
+    again = " ".join(["dlcli train --resume", str(folder.path), *(f"--plugin {origin}" for origin in installed())])
+    try:
+        saved = list_checkpoints(folder.checkpoints)
+    except ResourceError as error:
+        return error.message
+    if not saved:
+        return f"nothing was saved yet; to begin anew: {again}"
+    return f"saved up to step {step_of(saved[-1]):,}; to go on from there: {again}"
 
 
 def differences(record: dict[str, Any], device: torch.device, *, deterministic: bool) -> list[str]:
@@ -243,35 +265,39 @@ def check_changes(resolved: Path, overrides: Iterable[str], data_dir: Path | Non
         old, new = before.get(key), after.get(key)
         if old == new:
             continue
-        if not _is_below(key, _HARMLESS + _CHANGES_COURSE):
-            help = "train anew with it, or leave it out: a run goes on with " + ", ".join(_HARMLESS + _CHANGES_COURSE) + " alone"
-            raise UsageError(f"`{key}` can't change from {old} to {new} in a run that goes on", help=help)
+        if not _is_below(key, _PERMITTED):
+            help = f"train anew with it, or leave it out: a run goes on with {', '.join(_PERMITTED)} alone"
+            what = f"from {_shown(key, old)} to {_shown(key, new)}"
+            raise UsageError(f"`{key}` can't change {what} in a run that goes on", help=help)
         changes.append(Change(key, old, new, is_harmless=_is_below(key, _HARMLESS)))
     return changes
 
 
-def check_same_config(config: Path, folder: RunFolder, record: dict[str, Any], data_dir: Path | None) -> None:
-    """Whether a config, with the overrides that a run had, is still the one that the run was trained with.
+def changes_of_config(config: Path, folder: RunFolder, record: dict[str, Any], data_dir: Path | None) -> tuple[str, ...]:
+    """What a config, with the overrides that a run had, says otherwise than the run does, as `--set` would say it.
 
     Raises:
-        UsageError: it is not.
+        UsageError: it says something else that can't change in a run that goes on.
     """
-    then = _flat(tree.plain(compose.load(folder.resolved_config)))
-    now = _flat(read_experiment(config, record.get("overrides", ()), data_dir).resolved())
+    resolved = read_experiment(config, record.get("overrides", ()), data_dir).resolved()
+    then, now = _flat(tree.plain(compose.load(folder.resolved_config))), _flat(resolved)
     fell_back = record["data"].get("asked") != record["data"].get("used")
     settled: tuple[str, ...] = ("data",) if fell_back else _SETTLED_BY_DATA
     settled += tuple(key for key in _FOUND_IN_DATA if now.get(key) in (None, ALL))
     changed = sorted(key for key in now.keys() | then.keys() if not _is_below(key, settled) and now.get(key) != then.get(key))
-    if changed:
+    refused = [key for key in changed if not _is_below(key, _PERMITTED)]
+    if refused:
         help = "leave the config out to go on with the run's own: dlcli train --resume"
-        raise UsageError(f"{config} is no longer what the run began with: {', '.join(changed[:5])} changed", help=help)
+        raise UsageError(f"{config} is no longer what the run began with: {', '.join(refused[:5])} changed", help=help)
+    settings = [setting for setting in _PERMITTED if any(_is_below(key, (setting,)) for key in changed)]
+    return tuple(f"{setting}={inline_yaml(_value_of(resolved, setting))}" for setting in settings)
 
 
 def check_same_data(record: dict[str, Any], dataset: Dataset) -> None:
     """Whether a run that goes on has the samples that it began with.
 
     Raises:
-        DataError: there are more or fewer, or they are of another kind.
+        DataError: there are more or fewer, they are of another kind, or have other values.
     """
     before, now = record["data"], {"samples": dataset.counts(), "facts": dataset.facts.as_json()}
     for key, value in now.items():
@@ -279,6 +305,14 @@ def check_same_data(record: dict[str, Any], dataset: Dataset) -> None:
             message = f"{dataset.origin} has changed since the run began: {key} were {before.get(key)}, and are {value}"
             raise DataError(message, help=_AS_IT_WAS)
     check_same_classes(record, dataset)
+    if has_other_values(record, dataset):
+        message = f"{dataset.origin} has changed since the run began: there are as many samples, and some have other values"
+        raise DataError(message, help=_AS_IT_WAS)
+
+
+def has_other_values(record: dict[str, Any], dataset: Dataset) -> bool:
+    """Whether the samples are others than those that a run began with, as far as that was noted."""
+    return bool(record["data"].get("fingerprint", dataset.fingerprint) != dataset.fingerprint)
 
 
 def check_same_classes(record: dict[str, Any], dataset: Dataset) -> None:
@@ -302,6 +336,20 @@ _AS_IT_WAS: Final = "train anew, or give the folder with the data as it was: --d
 
 def _is_below(key: str, prefixes: tuple[str, ...]) -> bool:
     return any(key == prefix or key.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def _shown(setting: str, value: Any) -> str:
+    """A value as a person would write it."""
+    if value is None:
+        return "not set"
+    return f"{value:.10g}s" if setting in _IN_SECONDS else inline_yaml(value)
+
+
+def _value_of(config: Any, setting: str) -> Any:
+    """What stands at a dotted key; None where nothing does."""
+    for key in setting.split("."):
+        config = config.get(key) if isinstance(config, dict) else None
+    return config
 
 
 def _flat(value: Any, key: str = "") -> dict[str, Any]:

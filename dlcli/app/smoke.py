@@ -18,7 +18,7 @@ _SMALL: Final = ("data.limit=256", "data.repeat=1", "train.epochs=2", "train.max
 
 @dataclass(frozen=True)
 class SmokeResult:
-    """How a config fared. What was not reached is None."""
+    """How a config fared. What was not reached is None; `data` was read, and `asked` is what the config asks for."""
 
     config: Path
     ok: bool
@@ -26,6 +26,7 @@ class SmokeResult:
     seconds: float
     error: str | None = None
     data: str | None = None
+    asked: str | None = None
     parameters: int | None = None
     steps: int | None = None
     test: dict[str, float] | None = None
@@ -54,8 +55,9 @@ def smoke(config: Path, *, device: str = "auto", data_dir: Path | None = None) -
             return SmokeResult(config, False, error.exit_code, time.perf_counter() - start, text)
     record = run.record
     seconds = time.perf_counter() - start
-    data, parameters, steps = record["data"]["used"], record["parameters"], record["step"]
-    return SmokeResult(config, True, EXIT_OK, seconds, None, data, parameters, steps, record["test"])
+    used, asked = record["data"]["used"], record["data"]["asked"]
+    parameters, steps, test = record["parameters"], record["step"], record["test"]
+    return SmokeResult(config, True, EXIT_OK, seconds, None, used, asked, parameters, steps, test)
 
 
 def _check(record: dict[str, Any], again: dict[str, float]) -> None:

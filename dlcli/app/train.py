@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,17 @@ import torch
 from dlcli.app.baseline import repeat_last
 from dlcli.app.configs import Config
 from dlcli.app.experiments import open_experiment, recorded_data_dir
-from dlcli.app.record import RunRecord
-from dlcli.app.resume import Resumption, check_same_data, only_trainer_of, run_to_resume, settings_changed, take_up
+from dlcli.app.record import RunRecord, told
+from dlcli.app.resume import (
+    Resumption,
+    changes_of_config,
+    check_changes,
+    check_same_data,
+    only_trainer_of,
+    run_to_resume,
+    take_up,
+    what_is_saved,
+)
 from dlcli.app.runs import Run, read_checked_record
 from dlcli.app.trainable import check_trainable
 from dlcli.config.compose import STDIN
@@ -88,10 +97,12 @@ def train(request: TrainRequest) -> Run:
         record = read_checked_record(folder)
         data_dir = recorded_data_dir(folder, request.data_dir)
         with plugin_errors():
-            changes = settings_changed(folder, record, request.config, request.overrides, data_dir)
-        resumption = Resumption(folder, record, changes)
-        resumption.tell(show.notice)
-        return _train(request, folder.resolved_config, data_dir, device, resumption)
+            overrides = request.overrides
+            if isinstance(request.config, str | Path):
+                overrides = (*changes_of_config(Path(request.config), folder, record, data_dir), *overrides)
+            changes = check_changes(folder.resolved_config, overrides, data_dir)
+        resumption = Resumption(folder, record, request.overrides, changes)
+        return _train(replace(request, overrides=overrides), folder.resolved_config, data_dir, device, resumption)
 
 
 def _train(
@@ -100,7 +111,7 @@ def _train(
     """The same once it is clear whether a run begins or goes on."""
     show = Observers(request.observers)
     if config is None:
-        raise UsageError("there is no config", help="for example: dlcli train configs/cnn.yaml")
+        raise UsageError("there is no config", help="give one, or write one to start from: dlcli init my.yaml")
     with plugin_errors(), memory_errors():
         experiment, dataset = open_experiment(config, request.overrides, data_dir, show.notice, downloads=request.downloads)
         check_trainable(experiment, dataset)
@@ -108,39 +119,56 @@ def _train(
         check_same_data(resumption.record, dataset)
     with watching_signals() as stop, seeded(experiment.train.seed, deterministic=experiment.train.deterministic):
         with plugin_errors(), memory_errors():
-            trainer = _trainer(experiment, dataset, device)
+            trainer = build_trainer(experiment, dataset, device)
         notice = memory_notice(trainer)
         if notice is not None:
             show.notice(notice)
-        path = str(Path(config).resolve()) if isinstance(config, str | Path) else None
-        record = RunRecord(
-            trainer, experiment, resumption=resumption, config=path, overrides=request.overrides, data_dir=data_dir
-        )
         if resumption:
-            folder = resumption.folder
-            log = TextLog(folder.log, is_held=True)
-            observer = Observers([log, show])
-            take_up(trainer, resumption, observer)
-            folder.unseal()
-            log.release()  # not before: a run that does not come to go on stays as it was
-            folder.write_resolved(as_yaml(experiment.resolved()))
-            folder.write_record(record.as_json("running"))
-            return _run(trainer, folder, record, observer, stop)
+            return _go_on(trainer, experiment, dataset, data_dir, resumption, show=show, stop=stop)
+        path = str(Path(config).resolve()) if isinstance(config, str | Path) else None
+        record = RunRecord(trainer, experiment, dataset, config=path, overrides=request.overrides, data_dir=data_dir)
         with _new_folder(request, config, experiment, record, show.notice) as folder:
-            observer = Observers([TextLog(folder.log), show])
-            return _run(trainer, folder, record, observer, stop, warnings=experiment.warnings)
+            return _run(trainer, folder, record, TextLog(folder.log), show=show, stop=stop, warnings=experiment.warnings)
+
+
+def _go_on(
+    trainer: Trainer,
+    experiment: Experiment,
+    dataset: Dataset,
+    data_dir: Path | None,
+    resumption: Resumption,
+    *,
+    show: Observer,
+    stop: StopRequest,
+) -> Run:
+    """Takes a run up again; of one that is over and stays so nothing is changed."""
+    folder = resumption.folder
+    log = TextLog(folder.log, is_held=True)
+    take_up(trainer, resumption, Observers([log, show]))
+    if resumption.is_closed:
+        return Run(folder.path, resumption.record)
+    overrides = resumption.overrides
+    record = RunRecord(trainer, experiment, dataset, resumption=resumption, overrides=overrides, data_dir=data_dir)
+    folder.unseal()
+    log.release()  # not before: a run that does not come to go on stays as it was
+    if trainer.progress.finished is None:
+        folder.write_resolved(as_yaml(experiment.resolved()))
+    folder.write_record(record.as_json("running"))
+    return _run(trainer, folder, record, log, show=show, stop=stop)
 
 
 def _run(
     trainer: Trainer,
     folder: RunFolder,
     record: RunRecord,
-    observer: Observer,
-    stop: StopRequest,
+    log: TextLog,
     *,
+    show: Observer,
+    stop: StopRequest,
     warnings: Iterable[Diagnostic] = (),
 ) -> Run:
     """Trains, judges the best epoch, and closes the record, whatever happens; the warnings come first."""
+    observer = Observers([log, show])
     try:
         for warning in warnings:
             observer.notice(warning.in_one_line())
@@ -149,11 +177,13 @@ def _run(
             fit(trainer, folder, observer, stop)
             figures = _judged(trainer, folder, observer, stop) if trainer.progress.finished is not None else None
         if figures is None:
+            log.notice(f"interrupted, and saved up to step {trainer.progress.step}")
             return Run(folder.path, record.close(folder, "interrupted", exit_code=stop.exit_code))
         return Run(folder.path, record.close(folder, "completed", exit_code=EXIT_OK, **figures))
     except BaseException as error:
         try:
-            observer.notice(f"what was done so far is in {folder.path}")
+            log.notice("left at once" if isinstance(error, KeyboardInterrupt) else f"error: {told(error)}")
+            observer.notice(what_is_saved(folder))
         finally:
             record.fail(folder, error)
         raise
@@ -177,7 +207,8 @@ def _judged(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopR
     return figures
 
 
-def _trainer(experiment: Experiment, dataset: Dataset, device: torch.device) -> Trainer:
+def build_trainer(experiment: Experiment, dataset: Dataset, device: torch.device) -> Trainer:
+    """The network of an experiment and all that trains it, on the device."""
     spec = experiment.train
     network = build_network(experiment.graph, experiment.model.init).to(device)
     preprocessing = Preprocessing(dataset.spec, dataset.facts, seed=spec.seed).to(device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,19 @@ from dlcli.app.baseline import repeat_last
 from dlcli.app.configs import Config, read_experiment
 from dlcli.app.experiments import open_experiment, recorded_data_dir
 from dlcli.app.inference import infer
-from dlcli.app.resume import check_same_classes
+from dlcli.app.resume import check_same_classes, has_other_values
 from dlcli.app.runs import Run, open_run, read_checked_record, recorded_experiment
 from dlcli.config.experiment import Experiment
 from dlcli.data.dataset import Tensors
 from dlcli.data.preprocessing import Preprocessing
-from dlcli.errors import CheckpointError, DataError, UsageError
+from dlcli.errors import CheckpointError, DataError, DlcliError, UsageError
 from dlcli.models.network import build_network
 from dlcli.plugins import plugin_errors
 from dlcli.runtime.device import choose_device
 from dlcli.runtime.memory import keep_freed_memory, memory_errors
 from dlcli.runtime.seed import determinism_errors, seeded
 from dlcli.training.checkpoint import Checkpoint, load_checkpoint, load_weights
-from dlcli.training.checkpoint_folder import best_checkpoint, checkpoint_of_step, list_checkpoints
+from dlcli.training.checkpoint_folder import RESTORE, best_checkpoint, checkpoint_of_step, list_checkpoints, step_of
 from dlcli.training.evaluation import evaluate as judge
 from dlcli.training.evaluation import evaluation_batches
 from dlcli.training.objectives import build_objective
@@ -44,6 +45,7 @@ class Judgement:
         metrics: loss and metrics by name.
         samples: how many samples the split has.
         baseline: of a forecast, the same figures for repeating the last value of each window.
+        notice: what a person should know of it.
     """
 
     run: Path
@@ -52,11 +54,12 @@ class Judgement:
     metrics: dict[str, float]
     samples: int
     baseline: dict[str, float] | None = None
+    notice: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What `eval --json` prints."""
         found = {**self.__dict__, "run": str(self.run)}
-        return found if self.baseline is not None else {key: value for key, value in found.items() if key != "baseline"}
+        return {key: value for key, value in found.items() if value is not None}
 
 
 def build(config: Config, overrides: tuple[str, ...] = (), data_dir: Path | None = None) -> nn.Module:
@@ -122,7 +125,9 @@ def evaluate(
     found = find_checkpoint(folder, checkpoint)
     with plugin_errors(), memory_errors():
         experiment, dataset = open_experiment(folder.resolved_config, (), recorded_data_dir(folder, data_dir), _ignore)
-        check_same_classes(read_checked_record(folder), dataset)
+        record = read_checked_record(folder)
+        check_same_classes(record, dataset)
+        changed = f"{dataset.origin} has other values than when the run began" if has_other_values(record, dataset) else None
         network = restored(experiment, found).to(chosen)
         preprocessing = Preprocessing(dataset.spec, dataset.facts, seed=experiment.train.seed).to(chosen)
         there = dataset.to(chosen)
@@ -132,7 +137,7 @@ def evaluate(
         with seeded(experiment.train.seed, deterministic=experiment.train.deterministic), determinism_errors():
             metrics = judge(network, batches, objective)
         baseline = repeat_last(there, split, objective)
-    return Judgement(folder.path, found.path.name, split, metrics, batches.num_samples, baseline)
+    return Judgement(folder.path, found.path.name, split, metrics, batches.num_samples, baseline, changed)
 
 
 def predict(
@@ -187,9 +192,20 @@ def find_checkpoint(folder: RunFolder, which: str) -> Checkpoint:
         path = _path_of(folder, which)
         try:
             return load_checkpoint(path)
-        except CheckpointError:
+        except CheckpointError as error:
             if path.exists():
+                error.help = error.help or _another(folder)
                 raise
+
+
+def _another(folder: RunFolder) -> str:
+    """What to do where a checkpoint is damaged: the newest that verifies may do in its place."""
+    for step in sorted({step_of(path) for path in list_checkpoints(folder.checkpoints)}, reverse=True):
+        path = checkpoint_of_step(folder.checkpoints, step)
+        with suppress(DlcliError):
+            if path is not None and load_checkpoint(path):
+                return f"take another one: --checkpoint {step}"
+    return RESTORE
 
 
 def _path_of(folder: RunFolder, which: str) -> Path:
@@ -205,7 +221,7 @@ def _path_of(folder: RunFolder, which: str) -> Path:
         return best
     path = checkpoint_of_step(folder.checkpoints, int(which)) if which.isdecimal() and len(which) < 12 else None
     if path is None:
-        help = "best, last, or the step of one of these: " + ", ".join(path.name for path in paths)
+        help = "best, last, or one of these steps: " + ", ".join(map(str, sorted({step_of(path) for path in paths})))
         raise UsageError(f"{folder.path} has no checkpoint `{which}`", help=help)
     return path
 

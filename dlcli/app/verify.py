@@ -12,8 +12,8 @@ from dlcli.config.diagnostics import ConfigError
 from dlcli.errors import CheckpointError, DlcliError
 from dlcli.runtime.lock import Holder, holder_of
 from dlcli.training.checkpoint import Checkpoint, load_checkpoint
-from dlcli.training.checkpoint_folder import HINTS, list_checkpoints, list_set_aside, read_hint
-from dlcli.training.manifest import read_manifest, read_verified
+from dlcli.training.checkpoint_folder import HINTS, RESTORE, list_checkpoints, list_set_aside, read_hint
+from dlcli.training.manifest import FormatError, read_manifest, read_verified
 from dlcli.training.run_folder import RunFolder, find_run
 
 
@@ -26,6 +26,7 @@ class Verification:
         status: as in run.json; `killed` where that says running, and nothing runs.
         files: how many files were compared with what a manifest says of them.
         problems: what is not as it was written, a line each.
+        help: what to do about them.
         notes: what is not wrong, and good to know.
         replay: what came of training again, where that was asked for.
     """
@@ -34,6 +35,7 @@ class Verification:
     status: str
     files: int = 0
     problems: list[str] = field(default_factory=list)
+    help: str | None = None
     notes: list[str] = field(default_factory=list)
     replay: Replay | None = None
 
@@ -66,11 +68,15 @@ def verify(run: str | Path | None, runs: Path) -> Verification:
         _check_sealed(folder, found)
     else:
         found.notes.append("its training did not end in order: only checkpoints have checksums until it goes on and ends")
-    newest = _check_checkpoints(folder, found)
+    newest, num_after = _check_checkpoints(folder, found)
     if holder is None:
         _check_hints(folder, found)
         _check_log(folder, newest, found)
         _check_config(folder, found)
+    if found.problems:
+        found.help = RESTORE
+        if newest is not None and len(found.problems) == num_after:
+            found.help = f"dlcli train --resume {folder.path} goes on from {newest.path.name}, and sets what is damaged aside"
     return found
 
 
@@ -98,9 +104,9 @@ def _check_sealed(folder: RunFolder, found: Verification) -> None:
             found.problems.append(error.message)
 
 
-def _check_checkpoints(folder: RunFolder, found: Verification) -> Checkpoint | None:
-    """Each checkpoint; gives the newest that verifies."""
-    newest = None
+def _check_checkpoints(folder: RunFolder, found: Verification) -> tuple[Checkpoint | None, int]:
+    """Each checkpoint; gives the newest that verifies, and how many after it are damaged."""
+    newest, num_after = None, 0
     for path in list_checkpoints(folder.checkpoints):
         try:
             newest = load_checkpoint(path)
@@ -108,13 +114,15 @@ def _check_checkpoints(folder: RunFolder, found: Verification) -> Checkpoint | N
         except CheckpointError as error:
             if path.exists():  # else the training that goes on needed it no more
                 found.problems.append(error.message)
+                num_after += not isinstance(error, FormatError)
             continue
+        num_after = 0
         found.files += len(listed)
         found.problems += [f"{file} belongs to no checkpoint" for file in path.iterdir() if file.name not in listed]
     found.notes += [f"{path} was damaged when the run went on: it was set aside" for path in list_set_aside(folder.checkpoints)]
     if newest is None and not found.problems:
         found.notes.append("it has no checkpoint yet")
-    return newest
+    return newest, num_after
 
 
 def _check_hints(folder: RunFolder, found: Verification) -> None:

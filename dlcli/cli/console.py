@@ -129,6 +129,11 @@ def table(rows: list[list[str]], *, right: Collection[int] = ()) -> str:
     return "\n".join(lines)
 
 
+def data_used(used: str, asked: str) -> str:
+    """What a training read: `mnist`, or `digits in place of mnist`."""
+    return used if used == asked else f"{used} in place of {asked}"
+
+
 def duration(seconds: float) -> str:
     """`8.3 s`, `2 min 5 s`, `1 h 12 min`."""
     if seconds < 60:

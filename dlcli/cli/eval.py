@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dlcli.cli.console import print_json, print_result
+from dlcli.cli.console import print_json, print_notice, print_result
 from dlcli.cli.options import DataDir, Device, Json, Plugins, RunsDir
 
 
@@ -30,6 +30,8 @@ def eval_command(
 
     load_plugins(plugin or ())
     judgement = evaluate(run, split=split, checkpoint=checkpoint, device=device, runs=runs_dir, data_dir=data_dir)
+    if judgement.notice is not None:
+        print_notice(judgement.notice)
     if json:
         print_json(judgement.as_json())
         return

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 import dlcli
+from dlcli.cli.bench import bench_command
 from dlcli.cli.console import print_error, print_json, print_notice, print_progress, terminal_width
 from dlcli.cli.eval import eval_command
 from dlcli.cli.export import export_command
@@ -42,6 +43,7 @@ app.command("summary")(summary_command)
 app.command("eval")(eval_command)
 app.command("verify")(verify_command)
 app.command("predict")(predict_command)
+app.command("bench")(bench_command)
 app.command("export")(export_command)
 app.command("smoke")(smoke_command)
 app.command("init")(init_command)

@@ -33,10 +33,11 @@ def progress_display() -> Iterator[Observer]:
 class PlainDisplay:
     """One line an epoch."""
 
-    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int) -> None:
+    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int, total_steps: int) -> None:
         after = f", going on after step {progress.step:,}" if progress.step else ""
         steps = f"{steps_per_epoch:,} step{'' if steps_per_epoch == 1 else 's'}"
-        print_progress(f"{epochs} epoch{'' if epochs == 1 else 's'} of {steps}{after}")
+        end = f", up to step {total_steps:,}" if total_steps < epochs * steps_per_epoch else ""
+        print_progress(f"{epochs} epoch{'' if epochs == 1 else 's'} of {steps}{end}{after}")
 
     def stepped(self, progress: Progress, loss: Tensor) -> None:
         """A line for each step would be too many."""
@@ -67,14 +68,13 @@ class BarDisplay:
             console=self._console,
             transient=True,
         )
-        self._steps_per_epoch = 1
         self._epochs = 1
         self._drawn = 0.0
 
-    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int) -> None:
-        self._epochs, self._steps_per_epoch = epochs, steps_per_epoch
-        total, done = epochs * steps_per_epoch, progress.step
-        self._task = self._bar.add_task("", total=total, completed=done, epoch=progress.epoch + 1, epochs=epochs, loss="-")
+    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int, total_steps: int) -> None:  # noqa: ARG002 - as an observer has it
+        self._epochs = epochs
+        done, epoch = progress.step, progress.epoch + 1
+        self._task = self._bar.add_task("", total=total_steps, completed=done, epoch=epoch, epochs=epochs, loss="-")
         self._bar.start()
 
     def stepped(self, progress: Progress, loss: Tensor) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlcli.cli.console import print_json, print_progress, print_result, table
+from dlcli.cli.console import data_used, print_json, print_progress, print_result, table
 from dlcli.cli.options import DataDir, Device, Json, Plugins
 from dlcli.errors import EXIT_SIGNALLED
 
@@ -49,4 +49,5 @@ def smoke_command(
 def _row(result: SmokeResult) -> list[str]:
     parameters = f"{result.parameters:,}" if result.parameters is not None else "-"
     steps = str(result.steps) if result.steps is not None else "-"
-    return [str(result.config), result.data or "-", parameters, steps, f"{result.seconds:.1f}", "ok" if result.ok else "FAILED"]
+    data = data_used(result.data, result.asked) if result.data and result.asked else "-"
+    return [str(result.config), data, parameters, steps, f"{result.seconds:.1f}", "ok" if result.ok else "FAILED"]

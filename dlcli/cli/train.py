@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlcli.cli.console import duration, print_json, print_result
+from dlcli.cli.console import data_used, duration, print_json, print_result
 from dlcli.cli.options import DataDir, Device, Json, Plugins, RunsDir, Set
 from dlcli.errors import ResourceError
 from dlcli.training.run_folder import LATEST
@@ -80,10 +80,11 @@ def train_command(
 def _lines(run: Run) -> list[str]:
     """The outcome for a person, and what to do next."""
     record, path = run.record, run.path
-    samples = ", ".join(f"{count:,} {split}" for split, count in record["data"]["samples"].items() if count)
+    data = record["data"]
+    samples = ", ".join(f"{count:,} {split}" for split, count in data["samples"].items() if count)
     rows = [
         ("network", f"{record['parameters']:,} parameters"),
-        ("data", f"{record['data']['used']}: {samples}"),
+        ("data", f"{data_used(data['used'], data['asked'])}: {samples}"),
         ("training", _training(record)),
     ]
     if record["best"]:
@@ -93,8 +94,7 @@ def _lines(run: Run) -> list[str]:
     if record.get("baseline"):
         rows += [("", f"{line} by repeating the last value") for line in _figures(record["baseline"])]
     rows.append(("run", str(path)))
-    samples = record["data"]["samples"]
-    split = next(name for name in ("test", "valid", "train") if samples[name])
+    split = next(name for name in ("test", "valid", "train") if data["samples"][name])
     judge = f"dlcli eval {path}" + (f" --split {split}" if split != "test" else "")
     following = judge if record["status"] == "completed" else f"dlcli train --resume {path}"
     rows.append(("next", " ".join([following, *(f"--plugin {plugin}" for plugin in record["plugins"])])))

@@ -32,6 +32,7 @@ def verify_command(
     from dlcli.app.replay import replay as train_again  # torch: only once there is work to do
     from dlcli.app.verify import verify
     from dlcli.plugins import load_plugins
+    from dlcli.training.checkpoint_folder import RESTORE
     from dlcli.training.run_folder import RunFolder
 
     load_plugins(plugin or ())
@@ -45,7 +46,7 @@ def verify_command(
     if found.verified:
         return EXIT_OK
     if not json:
-        print_error(_failure(found), "restore the run from a copy, or train anew")
+        print_error(_failure(found), found.help or RESTORE)
     return CheckpointError.exit_code
 
 
@@ -58,7 +59,9 @@ def _lines(found: Verification) -> list[str]:
         how = f"killed after step {again.killed_after} of {again.steps}, gone on after step {again.went_on_after}"
         lines.append(f"trained again in {duration(again.seconds)}, {how}")
         lines += [f"  differs: {name}" for name in again.differing]
-    if found.verified:
+    if found.verified and not found.files:
+        lines.append("nothing was saved yet that could be compared")
+    elif found.verified:
         lines.append("all is as it was written" + (", and training again gives the same, bit for bit" if found.replay else ""))
     return lines
 
@@ -66,5 +69,6 @@ def _lines(found: Verification) -> list[str]:
 def _failure(found: Verification) -> str:
     count = len(found.problems)
     if count:
-        return f"{count} thing{'s' if count > 1 else ''} in {found.run} {'are' if count > 1 else 'is'} not as it was written"
+        things, were = ("things", "are not as they were") if count > 1 else ("thing", "is not as it was")
+        return f"{count} {things} in {found.run} {were} written"
     return f"training again does not give what {found.run} holds"

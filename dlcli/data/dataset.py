@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from dlcli.config.shapes import has_any_time
 from dlcli.data import pictures
 from dlcli.data.catalogue import SOURCES
 from dlcli.data.directories import Directories
+from dlcli.data.fingerprint import fingerprint
 from dlcli.data.named import each, first
 from dlcli.data.normalisation import resolved_normalisation, resolved_target_scale
 from dlcli.data.raw import Array, DataUnavailableError, RawData, RawSplit
@@ -46,6 +48,14 @@ class Split:
     def device(self) -> torch.device:
         """Where the samples are."""
         return first(self.targets).device
+
+    def named(self) -> Iterator[tuple[str, Tensor]]:
+        """Each tensor by the name of its part, and its own where there are several."""
+        for part, tensors in (("inputs", self.inputs), ("targets", self.targets), ("lengths", self.lengths)):
+            if isinstance(tensors, dict):
+                yield from ((f"{part}/{name}", tensors[name]) for name in sorted(tensors))
+            elif tensors is not None:
+                yield part, tensors
 
     def to(self, device: torch.device) -> Split:
         """The same samples on a device."""
@@ -92,6 +102,12 @@ class Dataset:
     def counts(self) -> dict[str, int]:
         """How many samples each split has."""
         return {name: len(split) if split is not None else 0 for name, split in self.splits().items()}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the samples of all splits, to be asked for before they go to a device."""
+        named = ((name, split) for name, split in self.splits().items() if split is not None)
+        return fingerprint((f"{name}/{part}", tensor) for name, split in named for part, tensor in split.named())
 
     def without_target_scale(self, names: Collection[str]) -> Dataset:
         """The same data in which the targets of these names are no quantities: yes-or-no labels have no scale."""

@@ -121,28 +121,28 @@ def _is_watched(layers: Iterable[nn.Module]) -> bool:
 def _convolves(values: Tensor, convolution: nn.Module, pool: nn.MaxPool2d) -> bool:
     """Whether the compiled convolution takes this: it has no gradient for what it reads."""
     return (
-        type(convolution) is nn.Conv2d
+        _is_plain()
+        and type(convolution) is nn.Conv2d
+        and values.shape[1] == convolution.in_channels
         and _has_windows_side_by_side(pool)
         and convolution.stride == convolution.dilation == (1, 1)
         and convolution.groups == 1
-        and convolution.in_channels == values.shape[1]
         and convolution.padding_mode == "zeros"
         and not isinstance(convolution.padding, str)
         and convolution.out_channels % _BLOCK == 0
         and convolution.weight[0].numel() <= _MOST_TAPS
         and not (values.requires_grad and torch.is_grad_enabled())
         and kernels.library_for(values, convolution.weight) is not None
-        and _is_plain()
     )
 
 
 def _pools(values: Tensor, pool: nn.MaxPool2d) -> bool:
     """Whether the compiled pool takes this: it goes through all channels of a pixel."""
     return (
-        _has_windows_side_by_side(pool)
+        _is_plain()
+        and _has_windows_side_by_side(pool)
         and values.permute(0, 2, 3, 1).is_contiguous()
         and kernels.library_for(values) is not None
-        and _is_plain()
     )
 
 

@@ -23,6 +23,9 @@ _SET_ASIDE: Final = "damaged-"
 HINTS: Final = ("best.json", "last.json")
 """The files that name the best and the last checkpoint."""
 
+RESTORE: Final = "restore the run from a copy, or train anew"
+"""What to do about damage that nothing else mends."""
+
 
 def free_name(folder: Path, step: int) -> Path:
     """`step-00000938`; with `.1` and so on behind it where the run was saved at that step before."""
@@ -58,38 +61,47 @@ def checkpoint_of_step(folder: Path, step: int) -> Path | None:
     return matching[-1] if matching else None
 
 
-def load_newest(folder: Path, on_notice: Callable[[str], None], *, set_aside: bool = False) -> Checkpoint | None:
+def load_newest(folder: Path, on_notice: Callable[[str], None]) -> Checkpoint | None:
     """The newest checkpoint that verifies; None where there never was one.
 
     Args:
         folder: of the checkpoints.
         on_notice: takes a line for each that is newer and does not verify.
-        set_aside: whether those are called `damaged-...` from now on, so that they are not counted among the newest. For
-            the holder of the run's lock alone.
 
     Raises:
         FormatError: a newer version of dlcli wrote the newest.
         CheckpointError: there are some, and none verifies.
         ResourceError: one can't be read for now, which is no reason to go back to another.
     """
-    problems: dict[Path, str] = {}
+    problems: list[str] = []
     for path in reversed(list_checkpoints(folder)):
         try:
             checkpoint = load_checkpoint(path)
         except FormatError:
             raise
         except CheckpointError as error:
-            problems[path] = error.message
+            problems.append(error.message)
             continue
-        for damaged, problem in problems.items():
+        for problem in problems:
             on_notice(f"{problem}; going back to {path.name}")
-            if set_aside:
-                _set_aside(damaged)
         return checkpoint
     if problems:
-        listed = "\n  ".join(problems.values())
-        raise CheckpointError(f"no checkpoint verifies:\n  {listed}", help="restore the run from a copy, or train anew")
+        listed = "\n  ".join(problems)
+        raise CheckpointError(f"no checkpoint verifies:\n  {listed}", help=RESTORE)
     return None
+
+
+def set_aside_after(newest: Checkpoint) -> None:
+    """Calls what comes after the newest checkpoint that verifies `damaged-...`, so that it is not counted among the newest.
+
+    For the holder of the run's lock alone.
+
+    Raises:
+        ResourceError: one can't be renamed.
+    """
+    paths = list_checkpoints(newest.path.parent)
+    for path in reversed(paths[paths.index(newest.path) + 1 :]):
+        _set_aside(path)
 
 
 def _set_aside(path: Path) -> None:
@@ -143,11 +155,12 @@ def best_saved(folder: Path, best: Best | None, on_notice: Callable[[str], None]
         return path
     newest = saved[-1]
     on_notice(f"the disk did not take the checkpoint of the best epoch ({best.epoch}): {newest.name} is judged in its place")
-    write_hint(folder, "best", newest, _step_of(newest))
+    write_hint(folder, "best", newest, step_of(newest))
     return newest
 
 
-def _step_of(path: Path) -> int:
+def step_of(path: Path) -> int:
+    """The step after which a checkpoint was written, by its name."""
     return int(path.name.removeprefix("step-").partition(".")[0])
 
 

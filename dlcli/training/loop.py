@@ -36,7 +36,8 @@ def fit(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopReque
     if progress.finished is None and progress.step_in_epoch == 0:
         progress.finished = trainer.why_over()
     if progress.finished is None:
-        observer.started(progress, epochs=spec.epochs, steps_per_epoch=trainer.steps_per_epoch)
+        sizes = {"steps_per_epoch": trainer.steps_per_epoch, "total_steps": trainer.total_steps}
+        observer.started(progress, epochs=spec.epochs, **sizes)
     training_began = time.perf_counter() - progress.elapsed_seconds
     with CheckpointWriter(folder, observer.notice) as writer:
         while progress.finished is None:

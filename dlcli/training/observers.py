@@ -21,9 +21,9 @@ class Observers:
     def __init__(self, observers: Iterable[Observer]) -> None:
         self._observers = tuple(observers)
 
-    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int) -> None:
+    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int, total_steps: int) -> None:
         for observer in self._observers:
-            observer.started(progress, epochs=epochs, steps_per_epoch=steps_per_epoch)
+            observer.started(progress, epochs=epochs, steps_per_epoch=steps_per_epoch, total_steps=total_steps)
 
     def stepped(self, progress: Progress, loss: Tensor) -> None:
         for observer in self._observers:
@@ -53,11 +53,12 @@ class TextLog:
         self._is_held = is_held
         self._waiting = ""
 
-    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int) -> None:
+    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int, total_steps: int) -> None:
         if progress.step:
             self.notice(f"going on after step {progress.step} (epoch {progress.epoch + 1} of {epochs})")
         else:
-            self.notice(f"training {epochs} epochs of {steps_per_epoch} steps")
+            end = f", up to step {total_steps}" if total_steps < epochs * steps_per_epoch else ""
+            self.notice(f"training {epochs} epochs of {steps_per_epoch} steps{end}")
 
     def stepped(self, progress: Progress, loss: Tensor) -> None:
         """A step is too small an event for a log."""

@@ -214,7 +214,9 @@ def _newest(runs: Path, config: str | None) -> RunFolder:
         found = [path for path in found if _config_of(path) == Path(config).resolve()]
     if not found:
         what = f"run of {config}" if config is not None else "run"
-        help = f"train one: dlcli train {config or 'configs/cnn.yaml'} --runs-dir {runs}"
+        help = f"train one: dlcli train {config or 'my.yaml'} --runs-dir {runs}"
+        if config is None:
+            help += "; a config to start from: dlcli init my.yaml"
         raise UsageError(f"there is no {what} in {runs}", help=help)
     return RunFolder(found[-1])
 

@@ -75,10 +75,10 @@ class Trainer:
         if spec.stateful:
             carry_state(network)
         self.steps_per_epoch = math.ceil(len(self.batches) / spec.accumulate)
-        total_steps = min(spec.epochs * self.steps_per_epoch, spec.max_steps or math.inf)
+        self.total_steps = int(min(spec.epochs * self.steps_per_epoch, spec.max_steps or math.inf))
         self.objective = build_objective(spec, dataset.facts, outputs, device, dataset.spec.normalize_targets)
         self._optimisers = build_optimisers(spec.optimizer, network)
-        self._schedule = Schedule(spec.schedule, spec.optimizer.lr, self.steps_per_epoch, int(total_steps))
+        self._schedule = Schedule(spec.schedule, spec.optimizer.lr, self.steps_per_epoch, self.total_steps)
         self._average = WeightAverage(network, spec.ema.decay) if spec.ema else None
         self.preprocessing = preprocessing
         self._unsuspected = bad_buffers(network)
@@ -122,16 +122,10 @@ class Trainer:
         Returns:
             The mean loss before the change, a tensor of no axes on the device.
         """
-        progress, clip = self.progress, self.spec.clip_gradients
+        progress = self.progress
         self._optimisers.zero_grad()
         loss = self._backward(group)
-        if clip is not None and clip.max_norm is not None:
-            self._sums.add_norm(nn.utils.clip_grad_norm_(self.network.parameters(), clip.max_norm))
-        elif clip is not None and clip.max_value is not None:
-            nn.utils.clip_grad_value_(self.network.parameters(), clip.max_value)
-        self._optimisers.step(self.learning_rate)
-        if self._average is not None:
-            self._average.update(progress.step)
+        self.update()
         samples = sum(batch.size for batch in group)
         self._sums.add_loss(loss, samples)
         progress.samples += samples
@@ -142,6 +136,17 @@ class Trainer:
         if len(self._unchecked) >= _CHECK_EVERY:
             self.check_losses()
         return loss
+
+    def update(self) -> None:
+        """The part of a step that changes the weights, by their gradients."""
+        clip = self.spec.clip_gradients
+        if clip is not None and clip.max_norm is not None:
+            self._sums.add_norm(nn.utils.clip_grad_norm_(self.network.parameters(), clip.max_norm))
+        elif clip is not None and clip.max_value is not None:
+            nn.utils.clip_grad_value_(self.network.parameters(), clip.max_value)
+        self._optimisers.step(self.learning_rate)
+        if self._average is not None:
+            self._average.update(self.progress.step)
 
     def _backward(self, group: list[Batch]) -> Tensor:
         if len(group) == 1:

@@ -66,12 +66,129 @@ def _log(run: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if "second" not in key} for line in lines]
 
 
-@pytest.mark.parametrize("setting", ["train.max_time=1h", "train.save_every=1m", "train.early_stopping.patience=3"])
-def test_what_takes_the_same_steps_is_harmless(cut: Cli, setting: str) -> None:
-    """And said to be so."""
-    outcome = cut("train", "--resume", "--set", setting)
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("train.max_time=1h", "train.max_time: not set -> 3600s"),
+        ("train.save_every=1m", "train.save_every: 300s -> 60s"),
+        ("train.early_stopping.patience=3", "train.early_stopping.patience: not set -> 3"),
+    ],
+)
+def test_what_takes_the_same_steps_is_harmless(cut: Cli, setting: str, told: str) -> None:
+    """And said to be so, with values as a config has them."""
+    outcome = cut("train", "--resume", "--set", setting, "--set", "train.max_steps=20")
     assert outcome.code == 0, outcome.err
-    assert "(harmless)" in outcome.err
+    assert f"note: {told} (harmless)\n" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("limits", "told", "least"),
+    [
+        (["train.max_steps=12"], "15 steps are done, and train.max_steps is 12", "train.max_steps=15"),
+        (["train.epochs=1"], "2 epochs are done, and train.epochs is 1", "train.epochs=2"),
+        (["train.epochs=1", "train.max_steps=20"], "epoch 2 is under way, and train.epochs is 1", "train.epochs=2"),
+    ],
+)
+def test_a_limit_that_was_passed_is_refused(cut: Cli, limits: list[str], told: str, least: str) -> None:
+    """A run does not go on beyond it, nor end before where it is: exit code 2, what is done, and not a byte is changed."""
+    before = _files()
+    outcome = cut("train", "--resume", *_set(*limits))
+    assert outcome.code == 2
+    assert f"error: {told}\nhelp: give what is done or more: --set {least}\n" in outcome.err
+    assert _files() == before
+
+
+def test_a_limit_that_was_just_reached_ends_the_run(cli: Cli, quick: Path) -> None:
+    """What was given is what is done."""
+    assert cli("train", quick, "--name", "a", *_set("train.epochs=5", "train.max_steps=15")).code == 0
+    assert cli("train", "--resume", *_set("train.epochs=2", "train.max_steps=20"), "--json").json["step"] == 20
+
+
+@pytest.mark.parametrize("setting", ["train.optimizer.lr=1e-3", "train.max_time=1h", None])
+def test_a_run_that_is_over_and_stays_so_is_not_changed(cut: Cli, setting: str | None) -> None:
+    """No byte of its folder, so that it can be replayed still; what would let it go on is told, and the result shown."""
+    before, result = _files(), _record()["test"]
+    outcome = cut("train", "--resume", "--json", *_set(*([setting] if setting else [])))
+    assert (outcome.code, outcome.json["test"]) == (0, result)
+    unchanged = ", and nothing of it is changed" if setting else ""
+    told = (
+        f"the run is over (max_steps, after epoch 2){unchanged}: a higher limit, such as --set train.max_steps=30, lets it go on"
+    )
+    assert outcome.err == f"note: {told}\n"
+    assert _files() == before
+
+
+def test_a_run_that_is_over_without_its_result_gets_that_alone(cut: Cli) -> None:
+    """Stopped while the test split was judged: what is given beside is forgotten."""
+    resolved = (RUN / "config.resolved.yaml").read_bytes()
+    test, overrides = _record()["test"], _record()["overrides"]
+    _edit(lambda record: record.update(status="interrupted", test=None, exit_code=143))
+    outcome = cut("train", "--resume", "--set", "train.optimizer.lr=1e-3")
+    assert outcome.code == 0
+    assert "and nothing of it is changed" in outcome.err
+    record = _record()
+    assert (record["status"], record["test"], record["overrides"]) == ("completed", test, overrides)
+    assert [resumed["changes"] for resumed in record["resumed"]] == [[]]
+    assert (RUN / "config.resolved.yaml").read_bytes() == resolved
+
+
+def _files() -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in RUN.rglob("*") if path.is_file()}
+
+
+def _set(*settings: str) -> list[str]:
+    return [argument for setting in settings for argument in ("--set", setting)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        ("epochs: 2", "epochs: 3", {"train.epochs": (2, 3)}),
+        ("weight_decay: 0", "weight_decay: 0.1", {"train.optimizer.weight_decay": (0.0, 0.1)}),
+        (
+            "clip_gradients: {max_norm: 1}",
+            "clip_gradients: {max_value: 2}",
+            {"train.clip_gradients.max_norm": (1.0, None), "train.clip_gradients.max_value": (None, 2.0)},
+        ),
+        (
+            "early_stopping: {patience: 9}",
+            "max_time: 1h",
+            {
+                "train.early_stopping.min_delta": (0.0, None),
+                "train.early_stopping.patience": (9, None),
+                "train.max_time": (None, 3600.0),
+            },
+        ),
+    ],
+)
+def test_a_config_that_was_edited_where_it_may_be_is_gone_on_with(
+    cli: Cli, quick: Path, before: str, after: str, changes: dict[str, tuple[Any, Any]]
+) -> None:
+    """As if --set had said it: told, kept in run.json, and the same config then is the run's own."""
+    edited = quick.read_text()
+    if "weight_decay" in before:
+        edited = edited.replace("lr: 1e-2", f"lr: 1e-2, {before}")
+    elif before not in edited:
+        edited += f"  {before}\n"
+    quick.write_text(edited)
+    assert cli("train", quick, "--name", "a", "--set", "train.max_steps=12").code == 0
+    quick.write_text(edited.replace(before, after))
+    for limit in (14, 15):
+        outcome = cli("train", quick, "--resume", "--set", f"train.max_steps={limit}")
+        assert outcome.code == 0, outcome.err
+    first, second = _record()["resumed"]
+    found = {change["setting"]: (change["before"], change["now"]) for change in first["changes"]}
+    assert found.pop("train.max_steps") == (12, 14)
+    assert found == changes
+    assert [change["setting"] for change in second["changes"]] == ["train.max_steps"]
+
+
+def test_of_an_edited_config_what_may_not_change_is_named_alone(cut: Cli, quick: Path) -> None:
+    """The epochs may, so they are no reason."""
+    quick.write_text(quick.read_text().replace("epochs: 2", "epochs: 3").replace("batch_size: 32", "batch_size: 16"))
+    outcome = cut("train", quick, "--resume")
+    assert outcome.code == 2
+    assert "is no longer what the run began with: train.batch_size changed\n" in outcome.err
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,48 @@ def test_an_operation_that_is_refused_for_its_bits_is_told_by_eval(
     assert "put_ has no deterministic form" in outcome.err
 
 
+@pytest.mark.parametrize(
+    ("fail_at", "saved"),
+    [(4, "nothing was saved yet; to begin anew"), (14, "saved up to step 10; to go on from there")],
+)
+def test_the_end_of_a_run_that_failed_says_how_it_goes_on(
+    fail_at: int, saved: str, cli: Cli, quick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to which step it is saved, and the command; train.log has that too, behind the error; and the command works."""
+    real = Trainer.step
+
+    def fail(trainer: Trainer, *arguments: Any) -> Tensor:
+        if trainer.progress.step == fail_at:
+            raise ResourceError("the machine is on fire")
+        return real(trainer, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", fail)
+        outcome = cli("train", quick, "--name", "a")
+    assert outcome.code == 6
+    told = f"{saved}: dlcli train --resume runs/a"
+    assert f"note: {told}\nerror: the machine is on fire\n" in outcome.err
+    lines = [line.partition(" ")[2] for line in (RUN / "train.log").read_text().splitlines()]
+    assert lines[-2:] == ["error: the machine is on fire", told]
+    assert verify("a", Path("runs")).problems == []
+    assert cli("train", "--resume", "runs/a", "--json").json["step"] == 20
+
+
+def test_the_log_says_that_a_run_was_interrupted(cli: Cli, quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its last line, and what is saved."""
+    real = Trainer.step
+
+    def interrupted(trainer: Trainer, *arguments: Any) -> Tensor:
+        if trainer.progress.step == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(trainer, *arguments)
+
+    monkeypatch.setattr(Trainer, "step", interrupted)
+    assert cli("train", quick, "--name", "a").code == 130
+    assert (RUN / "train.log").read_text().endswith(" interrupted, and saved up to step 7\n")
+    assert verify("a", Path("runs")).problems == []
+
+
 def test_all_seconds_of_a_run_count_over_its_resumes(cli: Cli, quick: Path) -> None:
     """As those of its training alone do: `--resume` of a run that is over adds nothing to them."""
     assert cli("train", quick, "--name", "a", "--set", "train.max_steps=15").code == 0
@@ -124,7 +167,7 @@ def test_a_run_that_can_not_go_on_is_left_as_it_was(cli: Cli, quick: Path, monke
     """Where the disk does not take back what the run's end noted of its files, none of them is another: it still verifies."""
     assert cli("train", quick, "--name", "a").code == 0
     monkeypatch.setattr(RunFolder, "unseal", _refuse)
-    assert cli("train", "--resume").code == 6
+    assert cli("train", "--resume", "--set", "train.epochs=3").code == 6
     assert verify("a", Path("runs")).problems == []
 
 

@@ -47,6 +47,17 @@ def test_an_interruption_ends_all_of_it(cli: Cli, quick: Path, monkeypatch: pyte
     assert len(outcome.json["configs"]) == 1
 
 
+def test_data_that_stood_in_is_told(cli: Cli, quick: Path, tmp_path: Path, no_download: None) -> None:
+    """In the row of the config, and under --json."""
+    fallen_back = tmp_path / "fallen_back.yaml"
+    fallen_back.write_text(quick.read_text().replace("name: digits", "name: mnist, fallback: digits"))
+    rows = cli("smoke", fallen_back, quick).out.splitlines()[1:]
+    assert "  digits in place of mnist  " in rows[0]
+    assert "in place of" not in rows[1]
+    (result,) = cli("smoke", fallen_back, "--json").json["configs"]
+    assert (result["asked"], result["data"]) == ("mnist", "digits")
+
+
 def test_a_config_that_fails_is_named_and_the_others_still_run(cli: Cli, quick: Path, tmp_path: Path) -> None:
     """The worst exit code, and one row a config."""
     broken = tmp_path / "broken.yaml"

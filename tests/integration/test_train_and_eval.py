@@ -114,6 +114,8 @@ def test_a_missing_source_falls_back_only_where_the_config_says_so(
     outcome = cli("train", quick, "--json")
     assert outcome.code == 0, outcome.err
     assert outcome.json["data"] == {"name": "digits", "fallback": True}
+    shown = cli("train", "--resume")
+    assert "data      digits in place of mnist: 300 train" in shown.out
     assert "mnist can't be had" in outcome.err
     record = json.loads((Path(outcome.json["run"]) / "run.json").read_text())
     assert (record["data"]["asked"], record["data"]["used"]) == ("mnist", "digits")
@@ -133,7 +135,7 @@ def test_best_is_judged_and_last_can_be(cli: Cli, quick: Path) -> None:
     assert found["last"]["metrics"]["accuracy"] < run["test"]["accuracy"]
     outcome = cli("eval", "--checkpoint", "7")
     assert outcome.code == 2
-    assert "best, last, or the step of one of these: step-00000010, step-00000020" in outcome.err
+    assert "best, last, or one of these steps: 10, 20" in outcome.err
 
 
 def test_a_resumed_run_ends_like_one_that_never_stopped(cli: Cli, quick: Path) -> None:

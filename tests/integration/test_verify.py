@@ -47,6 +47,7 @@ def test_a_run_as_it_was_written_verifies(trained: Cli) -> None:
         "status": "completed",
         "files": len(files),
         "problems": [],
+        "help": None,
         "notes": [],
         "replay": None,
         "verified": True,
@@ -66,7 +67,8 @@ def test_a_changed_file_is_found(trained: Cli, name: str) -> None:
     outcome = trained("verify", RUN)
     assert outcome.code == 5
     assert f"{RUN / name} is damaged: its content is not what was written" in outcome.out
-    assert "not as it was written" in outcome.err
+    told = ("1 thing in runs/a is not as it was written", "2 things in runs/a are not as they were written")
+    assert any(f"error: {text}\nhelp: restore the run from a copy, or train anew\n" in outcome.err for text in told)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +170,64 @@ def test_a_run_without_a_checkpoint(trained: Cli) -> None:
     assert outcome.json["notes"] == ["it has no checkpoint yet"]
     assert outcome.code == 0
     assert "has no checkpoint to compare with" in trained("verify", "--replay").err
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint(trained: Cli) -> None:
+    """Nothing has a checksum yet: nobody is told that all is as it was written."""
+    _edited(lambda record: record.update(status="running"))
+    shutil.rmtree(RUN / "checkpoints")
+    outcome = trained("verify")
+    assert outcome.code == 0
+    assert "0 files compared" in outcome.out
+    assert "it has no checkpoint yet" in outcome.out
+    assert outcome.out.splitlines()[-1] == "nothing was saved yet that could be compared"
+
+
+def test_the_help_for_newer_checkpoints_alone_is_to_go_on(trained: Cli) -> None:
+    """What `--resume` mends needs no copy; it does, and nothing is left to tell. With a damaged log beside, it does not."""
+    _damage(_checkpoints()[-1])
+    outcome = trained("verify", "--json")
+    assert outcome.code == 5
+    assert outcome.json["help"] == "dlcli train --resume runs/a goes on from step-00000010, and sets what is damaged aside"
+    assert f"help: {outcome.json['help']}" in trained("verify").err
+    log = (RUN / "train.log").read_bytes()
+    (RUN / "train.log").write_bytes(b"another log")
+    assert trained("verify", "--json").json["help"] == "restore the run from a copy, or train anew"
+    (RUN / "train.log").write_bytes(log)
+    assert trained("train", "--resume", "runs/a").code == 0
+    assert trained("verify").code == 0
+
+
+@pytest.mark.parametrize("which", [[0], [0, 1]], ids=["an older one", "all"])
+def test_the_help_for_other_checkpoints_is_a_copy(which: list[int], trained: Cli) -> None:
+    """A run that goes on does not bring back an older checkpoint, and does not go on without any."""
+    for number in which:
+        _damage(_checkpoints()[number])
+    assert trained("verify", "--json").json["help"] == "restore the run from a copy, or train anew"
+
+
+def test_a_checkpoint_of_a_newer_version_is_not_gone_back_from(trained: Cli) -> None:
+    """`--resume` refuses it, so the help does not name that."""
+    manifest = _checkpoints()[-1] / MANIFEST
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": 99}))
+    assert trained("verify", "--json").json["help"] == "restore the run from a copy, or train anew"
+
+
+def test_eval_of_a_damaged_best_names_another_checkpoint(trained: Cli) -> None:
+    """By the step that --checkpoint takes; where none verifies, a copy is asked for."""
+    best, other = reversed(_checkpoints())
+    assert json.loads((RUN / "checkpoints" / "best.json").read_text())["checkpoint"] == best.name
+    _damage(best)
+    outcome = trained("eval")
+    assert outcome.code == 5
+    assert "help: take another one: --checkpoint 10\n" in outcome.err
+    assert trained("eval", "--checkpoint", "10").code == 0
+    _damage(other)
+    assert "help: restore the run from a copy, or train anew\n" in trained("eval").err
+
+
+def _damage(checkpoint: Path) -> None:
+    (checkpoint / "model.safetensors").write_bytes(b"damaged")
 
 
 def test_a_damaged_checkpoint_is_set_aside_when_the_run_goes_on(trained: Cli) -> None:

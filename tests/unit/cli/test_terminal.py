@@ -110,7 +110,7 @@ def test_a_training_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> N
     _, err = _streams(monkeypatch, is_terminal=True)
     progress = Progress(epoch=0, step=0)
     with progress_display() as display:
-        display.started(progress, epochs=3, steps_per_epoch=10)
+        display.started(progress, epochs=3, steps_per_epoch=10, total_steps=30)
         progress.step = 5
         display.stepped(progress, torch.tensor(0.25))
         display.stepped(progress, torch.tensor(7.5))  # too soon after the first to be drawn
@@ -141,7 +141,7 @@ def test_a_training_goes_on_where_its_terminal_is_lost(calls_before: int, monkey
     out, progress = sys.stdout, Progress()
     with _stderr_on_a_terminal(monkeypatch) as lose_terminal, progress_display() as display:
         calls: list[Callable[[], None]] = [
-            lambda: display.started(progress, epochs=3, steps_per_epoch=10),
+            lambda: display.started(progress, epochs=3, steps_per_epoch=10, total_steps=30),
             lambda: display.stepped(progress, torch.tensor(0.25)),
             lambda: display.epoch_ended(RECORD, is_best=True),
             lambda: display.notice("a checkpoint was kept"),
@@ -183,14 +183,16 @@ def test_a_training_is_a_line_an_epoch_in_a_pipe(monkeypatch: pytest.MonkeyPatch
     """What is ahead, each epoch, each note, and nothing for a step."""
     _, err = _streams(monkeypatch, is_terminal=False)
     with progress_display() as display:
-        display.started(Progress(), epochs=3, steps_per_epoch=1000)
-        display.started(Progress(epoch=2, step=1234), epochs=1, steps_per_epoch=1)
+        display.started(Progress(), epochs=3, steps_per_epoch=1000, total_steps=3000)
+        display.started(Progress(epoch=2, step=1234), epochs=1, steps_per_epoch=1, total_steps=1)
+        display.started(Progress(), epochs=3, steps_per_epoch=1000, total_steps=2500)
         display.stepped(Progress(), torch.tensor(0.25))
         display.epoch_ended(RECORD, is_best=False)
         display.notice("a checkpoint was kept")
     assert err.getvalue().splitlines() == [
         "3 epochs of 1,000 steps",
         "1 epoch of 1 step, going on after step 1,234",
+        "3 epochs of 1,000 steps, up to step 2,500",
         epoch_line(RECORD, is_best=False),
         "note: a checkpoint was kept",
     ]

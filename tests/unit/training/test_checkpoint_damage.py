@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from dlcli.errors import CheckpointError, ResourceError
 from dlcli.training.checkpoint import load_checkpoint
-from dlcli.training.checkpoint_folder import list_checkpoints, list_set_aside, load_newest
+from dlcli.training.checkpoint_folder import list_checkpoints, list_set_aside, load_newest, set_aside_after
 from dlcli.training.manifest import MOST_JSON, FormatError
 from tests.unit.runtime.file_operations import FileOperations, Looks
 from tests.unit.training.checkpoint_cases import assert_is_of_step, contents, saved, steps_that_load, write
@@ -286,7 +286,7 @@ def test_one_of_a_newer_version_is_not_gone_back_from(tmp_path: Path) -> None:
         write(tmp_path, step)
     with_manifest(tmp_path / "step-00000002", lambda manifest: manifest.update(format=2))
     with pytest.raises(FormatError, match="step-00000002 has format 2"):
-        load_newest(tmp_path, pytest.fail, set_aside=True)
+        load_newest(tmp_path, pytest.fail)
     assert steps_that_load([tmp_path / "step-00000001"]) == [1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000001", "step-00000002"]
 
@@ -300,9 +300,10 @@ def test_damaged_ones_are_set_aside(tmp_path: Path) -> None:
         flip(tmp_path / name / "state.json", 3)
     damaged = {name: (tmp_path / name / "state.json").read_bytes() for name in names[1:]}
     notices: list[str] = []
-    newest = load_newest(tmp_path, notices.append, set_aside=True)
+    newest = load_newest(tmp_path, notices.append)
     assert newest is not None
     assert_is_of_step(newest, 1)
+    set_aside_after(newest)
     assert len(notices) == 2
     assert list_checkpoints(tmp_path) == [tmp_path / names[0]]
     aside = [f"damaged-{names[1]}", f"damaged-{names[2]}", f"damaged-{names[2]}-1", f"damaged-{names[2]}-2"]
@@ -317,8 +318,10 @@ def test_where_a_damaged_one_cannot_be_set_aside_that_is_told(tmp_path: Path) ->
     for step in (1, 2):
         write(tmp_path, step)
     flip(tmp_path / "step-00000002" / "state.json", 3)
+    newest = load_newest(tmp_path, lambda _: None)
+    assert newest is not None
     with FileOperations(0, errno.EROFS).watching(), pytest.raises(ResourceError, match="Read-only file system") as caught:
-        load_newest(tmp_path, lambda _: None, set_aside=True)
+        set_aside_after(newest)
     assert caught.value.exit_code == 6
     assert list_set_aside(tmp_path) == []
 
@@ -350,7 +353,7 @@ def test_a_passing_error_of_the_disk_condemns_no_checkpoint(
     with monkeypatch.context() as patch:
         _refuse(patch, name, number)
         with pytest.raises(ResourceError, match=f"step-00000002/{name} can't be read: {os.strerror(number)}") as caught:
-            load_newest(tmp_path, pytest.fail, set_aside=True)
+            load_newest(tmp_path, pytest.fail)
     assert caught.value.exit_code == 6
     newest = load_newest(tmp_path, pytest.fail)
     assert newest is not None

@@ -48,7 +48,7 @@ def test_a_whole_training(tmp_path: Path) -> None:
     trainer = make_trainer(train_spec())
     watcher = fitted(trainer, tmp_path)
     assert (trainer.progress.epoch, trainer.progress.step, trainer.progress.finished) == (3, 12, "epochs")
-    assert watcher.starts == [{"step": 0, "epochs": 3, "steps_per_epoch": 4}]
+    assert watcher.starts == [{"step": 0, "epochs": 3, "steps_per_epoch": 4, "total_steps": 12}]
     assert len(watcher.losses) == 12
     assert RunFolder(tmp_path).metrics.read() == watcher.records
     assert [(record["event"], record["epoch"], record["step"]) for record in watcher.records] == [
@@ -149,6 +149,7 @@ def test_max_steps_is_the_last_step(max_steps: int, epochs: int, tmp_path: Path)
     assert (trainer.progress.epoch, trainer.progress.finished) == (epochs, "max_steps")
     assert watcher.records[-1]["step"] == max_steps
     assert hinted(tmp_path, "last") == max_steps
+    assert watcher.starts[0]["total_steps"] == max_steps
 
 
 @pytest.mark.parametrize("max_steps", [12, 13])

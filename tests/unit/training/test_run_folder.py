@@ -247,7 +247,8 @@ def test_where_there_are_no_runs_the_help_says_how_to_make_one(runs: str, tmp_pa
     with pytest.raises(UsageError, match="there is no run in") as caught:
         find_run(None, tmp_path / runs)
     assert caught.value.help is not None
-    assert caught.value.help.startswith("train one: dlcli train configs/cnn.yaml")
+    assert caught.value.help.startswith("train one: dlcli train my.yaml")
+    assert caught.value.help.endswith("a config to start from: dlcli init my.yaml")
     with pytest.raises(UsageError, match="there is no run `mine`") as caught:
         find_run("mine", tmp_path / runs)
     assert caught.value.help == f"there are none in {tmp_path / runs}"

@@ -250,7 +250,7 @@ def test_checkpoints_that_may_not_be_read_are_not_taken_for_none(folder: RunFold
     """A run whose folder of checkpoints is shut must not begin anew with its first step: exit code 6, and nothing is changed."""
     save(folder, 1, 2)
     look: list[Callable[[], object]] = [
-        lambda: load_newest(folder.checkpoints, pytest.fail, set_aside=True),
+        lambda: load_newest(folder.checkpoints, pytest.fail),
         lambda: list_checkpoints(folder.checkpoints),
         lambda: list_set_aside(folder.checkpoints),
     ]
