@@ -6,13 +6,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dlcli.app.resume import Resumption
+from dlcli.app.resume import Resumption, machine
 from dlcli.config.experiment import Experiment
 from dlcli.data.dataset import Dataset
 from dlcli.errors import EXIT_BUG, EXIT_SIGINT, DivergedError, DlcliError
 from dlcli.plugins import installed
 from dlcli.runtime.device import device_title
-from dlcli.runtime.environment import environment, git_commit
+from dlcli.runtime.environment import git_commit
 from dlcli.training.loop import monitored
 from dlcli.training.run_folder import RunFolder
 from dlcli.training.trainer import Trainer
@@ -65,7 +65,7 @@ class RunRecord:
                 "facts": dataset.facts.as_json(),
                 "fingerprint": dataset.fingerprint,
             },
-            "versions": environment(trainer.device),
+            "versions": machine(trainer.device),
             "git_commit": git_commit(),
             "plugins": installed(),
         }

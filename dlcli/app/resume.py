@@ -18,6 +18,7 @@ from dlcli.config.tree import shortened
 from dlcli.config.yaml_output import inline_yaml
 from dlcli.data.dataset import Dataset
 from dlcli.errors import DataError, ResourceError, UsageError
+from dlcli.models import kernels
 from dlcli.plugins import installed
 from dlcli.runtime.environment import environment
 from dlcli.runtime.lock import HeldError, locked
@@ -50,6 +51,7 @@ _DECIDES_BITS: Final = {
     "platform": "platform",
     "device_name": "processor",
     "threads": "threads",
+    "kernels": "compiled kernels",
 }
 """What of a machine decides to the last bit what it computes, by its key in run.json, and what people call it."""
 
@@ -210,6 +212,11 @@ def what_is_saved(folder: RunFolder) -> str:
     return f"saved up to step {step_of(saved[-1]):,}; to go on from there: {again}"
 
 
+def machine(device: torch.device) -> dict[str, Any]:
+    """What a run runs on: versions, machine and device, and which compiled kernels there are for the CPU."""
+    return environment(device) | {"kernels": kernels.level() if device.type == "cpu" else None}
+
+
 def differences(record: dict[str, Any], device: torch.device, *, deterministic: bool) -> list[str]:
     """What of the machine is another than a run had, or never gives the same bits twice.
 
@@ -218,7 +225,7 @@ def differences(record: dict[str, Any], device: torch.device, *, deterministic: 
         device: the one that is used now.
         deterministic: as `train.deterministic`.
     """
-    then, now = record.get("versions"), environment(device)
+    then, now = record.get("versions"), machine(device)
     found = []
     if record.get("device") != str(device):
         found.append(f"the device was {record.get('device')}, and is {device}")

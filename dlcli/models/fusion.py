@@ -17,7 +17,6 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812  # torch's own name for it
 
 from dlcli.models import kernels
@@ -73,7 +72,7 @@ def convolve_pool_and_flatten(
     values: Tensor, convolution: nn.Module, first: nn.Module, second: nn.Module, flatten: nn.Module
 ) -> Tensor:
     """The same, and a flatten."""
-    pooled = None if _is_watched((flatten,)) else _convolved(values, convolution, first, second, channels_last=False)
+    pooled = _convolved(values, convolution, first, second, channels_last=False)
     flat: Tensor = flatten(rectify_and_pool(convolution(values), first, second) if pooled is None else pooled)
     return flat
 
@@ -113,7 +112,8 @@ def _pool_of(first: nn.Module, second: nn.Module) -> nn.MaxPool2d | None:
 
 
 def _is_watched(layers: Iterable[nn.Module]) -> bool:
-    return any(
+    """Whether a hook is to be called with what one of the layers reads or gives."""
+    return nn.modules.module._has_any_global_hook() or any(
         layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks or layer._backward_pre_hooks for layer in layers
     )
 
@@ -121,16 +121,17 @@ def _is_watched(layers: Iterable[nn.Module]) -> bool:
 def _convolves(values: Tensor, convolution: nn.Module, pool: nn.MaxPool2d) -> bool:
     """Whether the compiled convolution takes this: it has no gradient for what it reads."""
     return (
-        _is_plain()
+        kernels.are_plain(values)
         and type(convolution) is nn.Conv2d
+        and values.ndim == 4
         and values.shape[1] == convolution.in_channels
-        and _has_windows_side_by_side(pool)
         and convolution.stride == convolution.dilation == (1, 1)
         and convolution.groups == 1
         and convolution.padding_mode == "zeros"
         and not isinstance(convolution.padding, str)
         and convolution.out_channels % _BLOCK == 0
         and convolution.weight[0].numel() <= _MOST_TAPS
+        and _has_windows_side_by_side(pool, *_sizes_after(values, convolution))
         and not (values.requires_grad and torch.is_grad_enabled())
         and kernels.library_for(values, convolution.weight) is not None
     )
@@ -139,23 +140,26 @@ def _convolves(values: Tensor, convolution: nn.Module, pool: nn.MaxPool2d) -> bo
 def _pools(values: Tensor, pool: nn.MaxPool2d) -> bool:
     """Whether the compiled pool takes this: it goes through all channels of a pixel."""
     return (
-        _is_plain()
-        and _has_windows_side_by_side(pool)
+        kernels.are_plain(values)
+        and values.ndim == 4
+        and _has_windows_side_by_side(pool, *values.shape[2:])
         and values.permute(0, 2, 3, 1).is_contiguous()
         and kernels.library_for(values) is not None
     )
 
 
-def _has_windows_side_by_side(pool: nn.MaxPool2d) -> bool:
+def _sizes_after(values: Tensor, convolution: nn.Conv2d) -> tuple[int, int]:
+    """Height and width of what a convolution gives, step by step and without dilation."""
+    (up, left), (height, width) = _pair(convolution.padding), _pair(convolution.kernel_size)
+    return values.shape[2] + 2 * up - height + 1, values.shape[3] + 2 * left - width + 1
+
+
+def _has_windows_side_by_side(pool: nn.MaxPool2d, height: int, width: int) -> bool:
+    """Whether a pool goes through pictures of this size in windows that touch and don't overlap, and there is one."""
     down, across = _pair(pool.kernel_size)
     plain = _pair(pool.padding) == (0, 0) and _pair(pool.dilation) == (1, 1) and not pool.ceil_mode
-    return plain and _pair(pool.stride) == (down, across) and down * across <= _MOST_WINDOW
-
-
-def _is_plain() -> bool:
-    """Whether tensors are what they seem: traced or compiled, torch needs its own calls."""
-    tracing = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
-    return not tracing and not torch.is_autocast_enabled("cpu")
+    fits = down <= height and across <= width and down * across <= _MOST_WINDOW
+    return plain and fits and _pair(pool.stride) == (down, across)
 
 
 def _pair(size: Any) -> tuple[int, int]:
@@ -176,8 +180,8 @@ class _RectifyAndPool(Function):
         return pooled.permute(0, 3, 1, 2)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        kernels.refuse_second_derivative()
         (where,) = ctx.saved_tensors
         grad = grad.permute(0, 2, 3, 1).contiguous()
         grad_images = grad.new_empty(ctx.sizes[:4])
@@ -240,8 +244,8 @@ class _ConvolveAndPool(Function):
         return pooled
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        kernels.refuse_second_derivative()
         images, weight, where = ctx.saved_tensors
         filters, channels, *size = weight.shape
         grad = grad.contiguous(memory_format=ctx.layout)

@@ -19,6 +19,8 @@ from torch import Tensor
 _LEVELS: Final = {"AVX512": ("v4", "v3"), "AVX2": ("v3",)}
 """The levels of x86-64 that a processor runs, the fastest first, by what torch calls it."""
 
+_PLAIN: Final = (Tensor, torch.nn.Parameter)
+
 _ARGUMENTS: Final[Mapping[str, Sequence[Any]]] = {
     "gru_forward": (*[c_int64] * 2, *[c_void_p] * 6),
     "gru_backward": (*[c_int64] * 2, *[c_void_p] * 2, c_int64, *[c_void_p] * 4),
@@ -31,18 +33,29 @@ _ARGUMENTS: Final[Mapping[str, Sequence[Any]]] = {
 }
 
 
-@cache
 def library() -> ctypes.CDLL | None:
     """The library; None where it was not built, or not for this processor."""
+    found = _loaded()
+    return found[1] if found else None
+
+
+def level() -> str | None:
+    """What the library was built for, `x86-64-v4` for example; None where there is none."""
+    found = _loaded()
+    return found[0] if found else None
+
+
+@cache
+def _loaded() -> tuple[str, ctypes.CDLL] | None:
     for level in _LEVELS.get(torch.backends.cpu.get_cpu_capability(), ()):
         try:
-            found = ctypes.CDLL(str(Path(__file__).with_name(f"kernels-x86-64-{level}.so")))
+            library = ctypes.CDLL(str(Path(__file__).with_name(f"kernels-x86-64-{level}.so")))
         except OSError:
             continue
         for name, arguments in _ARGUMENTS.items():
-            function = getattr(found, name)
+            function = getattr(library, name)
             function.argtypes, function.restype = arguments, None
-        return found
+        return f"x86-64-{level}", library
     return None
 
 
@@ -50,3 +63,16 @@ def library_for(*tensors: Tensor) -> ctypes.CDLL | None:
     """The library, if it is there and takes such tensors."""
     taken = all(tensor.dtype == torch.float32 and tensor.device.type == "cpu" for tensor in tensors)
     return library() if taken else None
+
+
+def are_plain(*tensors: Tensor) -> bool:
+    """Whether tensors are no more than numbers in memory: traced, compiled, transformed or cast, torch needs its own calls."""
+    rewritten = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
+    transformed = torch._C._functorch.peek_interpreter_stack() is not None or torch.is_autocast_enabled("cpu")
+    return not rewritten and not transformed and all(type(tensor) in _PLAIN for tensor in tensors)
+
+
+def refuse_second_derivative() -> None:
+    """Raises RuntimeError where a gradient is to have a gradient, which the functions of this package do not give."""
+    if torch.is_grad_enabled():
+        raise RuntimeError("a gradient through this layer has none of its own: use torch.nn's layer for second derivatives")

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812  # torch's own name for it
 
 from dlcli.models.gates import steps_for
+from dlcli.models.kernels import are_plain, refuse_second_derivative
 
 Gradients = tuple[Tensor | None, ...]
 
@@ -47,8 +47,8 @@ class GruPass(Function):
         return states[1:], states[-1].clone()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_outputs: Tensor | None, grad_last: Tensor | None) -> Gradients:
+        refuse_second_derivative()
         values, w_ih, w_hh, gates, states = ctx.saved_tensors
         hidden, steps, grad_gates = states.shape[2], steps_for(values), torch.empty_like(gates)
         grad, kept = _grad_of_last(grad_last, states), torch.empty_like(states[0])
@@ -93,8 +93,8 @@ class LstmPass(Function):
         return states[1:], states[-1].clone(), cells[-1].clone()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_outputs: Tensor | None, grad_last: Tensor | None, grad_last_cell: Tensor | None) -> Gradients:
+        refuse_second_derivative()
         values, w_ih, w_hh, gates, states, cells = ctx.saved_tensors
         steps, grad_gates = steps_for(values), torch.empty_like(gates)
         grad, grad_cell = _grad_of_last(grad_last, states), _grad_of_last(grad_last_cell, cells)
@@ -135,8 +135,8 @@ class RnnPass(Function):
         return states[1:], states[-1].clone()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_outputs: Tensor | None, grad_last: Tensor | None) -> Gradients:
+        refuse_second_derivative()
         values, w_ih, w_hh, states = ctx.saved_tensors
         grad, grad_sums = _grad_of_last(grad_last, states), torch.empty_like(states[1:])
         for more, following, _, grad_sum in _backward(grad_outputs, states[1:], states, grad_sums):
@@ -211,9 +211,7 @@ def run_pass(mode: str, values: Tensor, states: tuple[Tensor, ...], weights: lis
 
 
 def has_pass(values: Tensor, weights: list[Tensor]) -> bool:
-    """Whether the passes take a sequence and a layer's weights; traced or compiled, torch needs its own calls."""
+    """Whether the passes take a sequence and a layer's weights."""
     kinds = {(tensor.device.type, tensor.dtype) for tensor in (values, *weights)}
-    plain = kinds <= {("cpu", torch.float32), ("cpu", torch.float64)} and len(kinds) == 1 and len(weights) in (2, 4)
-    return plain and not (
-        torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None or torch.is_autocast_enabled("cpu")
-    )
+    are_taken = kinds in ({("cpu", torch.float32)}, {("cpu", torch.float64)}) and len(weights) in (2, 4)
+    return are_taken and are_plain(values, *weights)
