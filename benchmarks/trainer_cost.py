@@ -23,12 +23,13 @@ from torch.nn.functional import cross_entropy
 from dlcli.app.experiments import open_experiment
 from dlcli.app.train import build_trainer
 from dlcli.cli.progress_display import PlainDisplay
+from dlcli.models.kernels import flushed_denormals
 from dlcli.runtime.memory import keep_freed_memory
 from dlcli.training.observers import Observers, TextLog
 from dlcli.training.trainer import Trainer
 
 CONFIG = Path(__file__).parents[1] / "configs" / "cnn.yaml"
-STEPS = 400
+STEPS = 100
 
 
 def bare_seconds(trainer: Trainer, images: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer) -> float:
@@ -66,7 +67,7 @@ def main() -> None:
     images = ((dataset.train.inputs.permute(0, 3, 1, 2).float() / 255 - 0.1307) / 0.3081).contiguous()
     optimizer = torch.optim.Adam(trainer.network.parameters(), fused=True)
     costs, shares = [], []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, flushed_denormals():
         observers = Observers([TextLog(Path(folder) / "train.log"), PlainDisplay()])
         trainer_seconds(trainer, observers)
         for pair in range(1, arguments.pairs + 1):

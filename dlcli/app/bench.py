@@ -18,7 +18,7 @@ from dlcli.app.configs import Config
 from dlcli.app.experiments import open_experiment
 from dlcli.app.train import build_trainer
 from dlcli.data.batches import Batch
-from dlcli.models.kernels import library
+from dlcli.models.kernels import flushed_denormals, library
 from dlcli.plugins import plugin_errors
 from dlcli.runtime.device import choose_device, device_title
 from dlcli.runtime.memory import keep_freed_memory, memory_errors
@@ -84,7 +84,7 @@ def bench(
     keep_freed_memory()
     with plugin_errors(), memory_errors():
         experiment, dataset = open_experiment(config, overrides, data_dir, notice)
-        with seeded(experiment.train.seed, deterministic=experiment.train.deterministic):
+        with seeded(experiment.train.seed, deterministic=experiment.train.deterministic), flushed_denormals():
             trainer = build_trainer(experiment, dataset, device)
             return _measured(trainer, experiment.graph.flops())
 

@@ -34,6 +34,7 @@ from dlcli.config.yaml_output import as_yaml
 from dlcli.data.dataset import Dataset
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import EXIT_OK, ResourceError, UsageError
+from dlcli.models.kernels import flushed_denormals
 from dlcli.models.network import build_network
 from dlcli.plugins import plugin_errors
 from dlcli.runtime.device import choose_device
@@ -117,7 +118,8 @@ def _train(
         check_trainable(experiment, dataset)
     if resumption:
         check_same_data(resumption.record, dataset)
-    with watching_signals() as stop, seeded(experiment.train.seed, deterministic=experiment.train.deterministic):
+    seeding = seeded(experiment.train.seed, deterministic=experiment.train.deterministic)
+    with watching_signals() as stop, seeding, flushed_denormals():
         with plugin_errors(), memory_errors():
             trainer = build_trainer(experiment, dataset, device)
         notice = memory_notice(trainer)

@@ -21,6 +21,7 @@ from dlcli.config.experiment import Experiment
 from dlcli.data.dataset import Tensors
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import CheckpointError, DataError, DlcliError, UsageError
+from dlcli.models.kernels import flushed_denormals
 from dlcli.models.network import build_network
 from dlcli.plugins import plugin_errors
 from dlcli.runtime.device import choose_device
@@ -134,7 +135,8 @@ def evaluate(
         batches = evaluation_batches(there, split, preprocessing, experiment.train)
         train, scales = experiment.train, dataset.spec.normalize_targets
         objective = build_objective(train, dataset.facts, experiment.graph.outputs, chosen, scales)
-        with seeded(experiment.train.seed, deterministic=experiment.train.deterministic), determinism_errors():
+        seeding = seeded(experiment.train.seed, deterministic=experiment.train.deterministic)
+        with seeding, determinism_errors(), flushed_denormals():
             metrics = judge(network, batches, objective)
         baseline = repeat_last(there, split, objective)
     return Judgement(folder.path, found.path.name, split, metrics, batches.num_samples, baseline, changed)

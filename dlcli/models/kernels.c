@@ -3,6 +3,7 @@
    Called from kernels.py, which says what the arrays are. Each function shares its rows or images out to OpenMP's threads in
    equal parts. NaN comes out wherever it goes in. */
 
+#include <immintrin.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -21,6 +22,17 @@
 #define INLINE static inline __attribute__((always_inline))
 
 typedef int64_t size;
+
+/* ------------------------------------------------------------------------------------------------------ denormal numbers */
+
+/* Whether all threads take numbers below 1.2e-38 for 0, read and written; gives whether they did. */
+int flush_denormals(int wanted) {
+    const unsigned bits = 0x8040; /* flush to zero, and denormals are zero */
+    int before = (_mm_getcsr() & bits) == bits;
+    SHARE_OUT
+    _mm_setcsr(wanted ? _mm_getcsr() | bits : _mm_getcsr() & ~bits);
+    return before;
+}
 
 /* ----------------------------------------------------------------------------------------------------------- functions */
 

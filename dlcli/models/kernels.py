@@ -7,8 +7,9 @@ Everything that uses it has another way, in torch's calls.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
-from ctypes import c_int64, c_void_p
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from ctypes import c_int, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -55,6 +56,7 @@ def _loaded() -> tuple[str, ctypes.CDLL] | None:
         for name, arguments in _ARGUMENTS.items():
             function = getattr(library, name)
             function.argtypes, function.restype = arguments, None
+        library.flush_denormals.argtypes, library.flush_denormals.restype = (c_int,), c_int
         return f"x86-64-{level}", library
     return None
 
@@ -63,6 +65,21 @@ def library_for(*tensors: Tensor) -> ctypes.CDLL | None:
     """The library, if it is there and takes such tensors."""
     taken = all(tensor.dtype == torch.float32 and tensor.device.type == "cpu" for tensor in tensors)
     return library() if taken else None
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Takes numbers below 1.2e-38 for 0, on all threads, until the end of the block: processors are slow with them.
+
+    Weights that a training makes small, and what an optimiser remembers of gradients, come to that.
+    """
+    found = library()
+    before = found.flush_denormals(1) if found is not None else 0
+    try:
+        yield
+    finally:
+        if found is not None:
+            found.flush_denormals(before)
 
 
 def are_plain(*tensors: Tensor) -> bool:
