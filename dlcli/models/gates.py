@@ -28,10 +28,17 @@ class Steps(Protocol):
         """From the state to the following one; `bias` (hidden,) is that of the new gate's share of the state."""
 
     def gru_backward(self, grad: Tensor, more: Tensor, gates: Tensor, state: Tensor, grad_gates: Tensor, kept: Tensor) -> None:
-        """From the gradients of the following state, `grad` and `more`, to those of the gates and, in part, of the state.
+        """From the gradients of the following state to those of the gates and, in part, of the state.
 
-        `more` is (batch, hidden), or (1, hidden) for all rows.
+        The first are the sum of `grad`, of `more`, which is (batch, hidden) or (1, hidden) for all rows, and of `kept`, which
+        then holds what the state gets of them past the gates.
         """
+
+    def rnn_forward(self, from_input: Tensor, from_state: Tensor, following: Tensor, *, relu: bool) -> None:
+        """To the following state, with tanh unless `relu`."""
+
+    def rnn_backward(self, grad: Tensor, more: Tensor, following: Tensor, grad_sum: Tensor, *, relu: bool) -> None:
+        """From the gradients of the following state, `grad` and `more` as for a GRU, to that of the sum it was made of."""
 
     def lstm_forward(
         self, from_input: Tensor, from_state: Tensor, cell: Tensor, gates: Tensor, following_cell: Tensor, following: Tensor
@@ -67,12 +74,20 @@ class TorchSteps:
     def gru_backward(self, grad: Tensor, more: Tensor, gates: Tensor, state: Tensor, grad_gates: Tensor, kept: Tensor) -> None:
         reset, update, new, share = gates.chunk(4, dim=1)
         grad_new, grad_reset, grad_update, grad_share = grad_gates.chunk(4, dim=1)
-        both = grad + more
+        both = grad + more + kept
         torch.mul(both * (1 - update), 1 - new * new, out=grad_new)
         torch.mul(grad_new, reset, out=grad_share)
         torch.mul(grad_share * share, 1 - reset, out=grad_reset)
         torch.mul(both, update, out=kept)
         torch.mul(kept * (state - new), 1 - update, out=grad_update)
+
+    def rnn_forward(self, from_input: Tensor, from_state: Tensor, following: Tensor, *, relu: bool) -> None:
+        torch.add(from_input, from_state, out=following)
+        following.relu_() if relu else following.tanh_()
+
+    def rnn_backward(self, grad: Tensor, more: Tensor, following: Tensor, grad_sum: Tensor, *, relu: bool) -> None:
+        slope = (following > 0).to(following.dtype) if relu else 1 - following * following
+        torch.mul(grad + more, slope, out=grad_sum)
 
     def lstm_forward(
         self, from_input: Tensor, from_state: Tensor, cell: Tensor, gates: Tensor, following_cell: Tensor, following: Tensor
@@ -137,6 +152,14 @@ class CompiledSteps:
             grad_gates.data_ptr(),
             kept.data_ptr(),
         )
+
+    def rnn_forward(self, from_input: Tensor, from_state: Tensor, following: Tensor, *, relu: bool) -> None:
+        read = (from_input.data_ptr(), from_state.data_ptr())
+        self._library.rnn_forward(*following.shape, relu, *read, following.data_ptr())
+
+    def rnn_backward(self, grad: Tensor, more: Tensor, following: Tensor, grad_sum: Tensor, *, relu: bool) -> None:
+        read = (grad.data_ptr(), more.data_ptr(), _row_stride(more), following.data_ptr())
+        self._library.rnn_backward(*following.shape, relu, *read, grad_sum.data_ptr())
 
     def lstm_forward(
         self, from_input: Tensor, from_state: Tensor, cell: Tensor, gates: Tensor, following_cell: Tensor, following: Tensor

@@ -106,31 +106,74 @@ void gru_forward(size rows, size hidden, const float *from_input, const float *f
 }
 
 static void gru_backward_rows(size begin, size end, size hidden, const float *grad, const float *more, size more_stride,
-                              const float *gates, const float *state, float *grad_gates, float *grad_state) {
+                              const float *gates, const float *state, float *grad_gates, float *past) {
     for (size row = begin; row < end; row++) {
         const float *d = grad + row * hidden, *m = more + row * more_stride, *h = state + row * hidden;
         const float *reset = gates + row * 4 * hidden, *update = reset + hidden, *new = update + hidden, *kept = new + hidden;
         float *restrict grad_new = grad_gates + row * 4 * hidden, *restrict grad_reset = grad_new + hidden;
         float *restrict grad_update = grad_reset + hidden, *restrict grad_kept = grad_update + hidden;
-        float *restrict before = grad_state + row * hidden;
+        float *restrict past_gates = past + row * hidden;
 #pragma omp simd
         for (size j = 0; j < hidden; j++) {
-            float r = reset[j], z = update[j], n = new[j], both = d[j] + m[j];
+            float r = reset[j], z = update[j], n = new[j], both = d[j] + m[j] + past_gates[j];
             float dn = both * (1 - z) * (1 - n * n);
             grad_new[j] = dn;
             grad_reset[j] = dn * kept[j] * r * (1 - r);
             grad_update[j] = both * (h[j] - n) * z * (1 - z);
             grad_kept[j] = dn * r;
-            before[j] = both * z;
+            past_gates[j] = both * z;
         }
     }
 }
 
 void gru_backward(size rows, size hidden, const float *grad, const float *more, size more_stride, const float *gates,
-                  const float *state, float *grad_gates, float *grad_state) {
+                  const float *state, float *grad_gates, float *past) {
     SHARE_OUT
     gru_backward_rows(rows * THREAD / THREADS, rows * (THREAD + 1) / THREADS, hidden, grad, more, more_stride, gates, state,
-                      grad_gates, grad_state);
+                      grad_gates, past);
+}
+
+/* ---------------------------------------------------------------------------------------------------- Elman's network */
+
+static void rnn_forward_values(size begin, size end, size relu, const float *from_input, const float *from_state, float *next) {
+    if (relu) {
+#pragma omp simd
+        for (size i = begin; i < end; i++) {
+            float sum = from_input[i] + from_state[i];
+            next[i] = sum < 0 ? 0.0f : sum;
+        }
+    } else {
+#pragma omp simd
+        for (size i = begin; i < end; i++) next[i] = hyperbolic_tangent(from_input[i] + from_state[i]);
+    }
+}
+
+void rnn_forward(size rows, size hidden, size relu, const float *from_input, const float *from_state, float *next) {
+    size values = rows * hidden;
+    SHARE_OUT
+    rnn_forward_values(values * THREAD / THREADS, values * (THREAD + 1) / THREADS, relu, from_input, from_state, next);
+}
+
+static void rnn_backward_rows(size begin, size end, size hidden, size relu, const float *grad, const float *more,
+                              size more_stride, const float *next, float *grad_sum) {
+    for (size row = begin; row < end; row++) {
+        const float *d = grad + row * hidden, *m = more + row * more_stride, *y = next + row * hidden;
+        float *restrict out = grad_sum + row * hidden;
+        if (relu) {
+#pragma omp simd
+            for (size j = 0; j < hidden; j++) out[j] = y[j] <= 0 ? 0.0f : d[j] + m[j];
+        } else {
+#pragma omp simd
+            for (size j = 0; j < hidden; j++) out[j] = (d[j] + m[j]) * (1 - y[j] * y[j]);
+        }
+    }
+}
+
+void rnn_backward(size rows, size hidden, size relu, const float *grad, const float *more, size more_stride, const float *next,
+                  float *grad_sum) {
+    SHARE_OUT
+    rnn_backward_rows(rows * THREAD / THREADS, rows * (THREAD + 1) / THREADS, hidden, relu, grad, more, more_stride, next,
+                      grad_sum);
 }
 
 /* ----------------------------------------------------------------------------------------------------------------- LSTM */

@@ -51,16 +51,16 @@ class GruPass(Function):
         refuse_second_derivative()
         values, w_ih, w_hh, gates, states = ctx.saved_tensors
         hidden, steps, grad_gates = states.shape[2], steps_for(values), torch.empty_like(gates)
-        grad, kept = _grad_of_last(grad_last, states), torch.empty_like(states[0])
+        grad, kept = _grad_of_last(grad_last, states), torch.zeros_like(states[0])
         for more, opened, before, grad_opened in _backward(grad_outputs, gates, states, grad_gates):
             steps.gru_backward(grad, more, opened, before, grad_opened, kept)
-            torch.addmm(kept, grad_opened[:, hidden:], w_hh, out=grad)
+            torch.mm(grad_opened[:, hidden:], w_hh, out=grad)
         flat = grad_gates.flatten(0, 1)
         grad_values, grad_w_ih, grad_b_ih = _of_inputs(ctx, values, flat[:, : 3 * hidden], w_ih.roll(hidden, 0))
         grad_w_hh = flat[:, hidden:].t() @ states[:-1].flatten(0, 1)
         grad_w_ih, grad_b_ih = grad_w_ih.roll(-hidden, 0), grad_b_ih.roll(-hidden, 0)
         grad_b_hh = torch.cat((grad_b_ih[: 2 * hidden], flat[:, 3 * hidden :].sum(0)))
-        return grad_values, grad, grad_w_ih, grad_w_hh, *((grad_b_ih, grad_b_hh) if ctx.has_biases else (None, None))
+        return grad_values, grad + kept, grad_w_ih, grad_w_hh, *((grad_b_ih, grad_b_hh) if ctx.has_biases else (None, None))
 
 
 class LstmPass(Function):
@@ -126,9 +126,10 @@ class RnnPass(Function):
     ) -> tuple[Tensor, Tensor]:
         bias = b_ih + b_hh if b_ih is not None and b_hh is not None else None
         from_inputs, states, weight = F.linear(values, w_ih, bias), _states(values, state), w_hh.t()
-        activate = torch.relu_ if relu else torch.tanh_
+        from_state, steps = torch.empty_like(states[0]), steps_for(values)
         for from_input, before, following in zip(from_inputs.unbind(), states.unbind(), states.unbind()[1:], strict=False):
-            activate(torch.addmm(from_input, before, weight, out=following))
+            torch.mm(before, weight, out=from_state)
+            steps.rnn_forward(from_input, from_state, following, relu=relu)
         ctx.save_for_backward(values, w_ih, w_hh, states)
         ctx.has_biases, ctx.relu = b_ih is not None, relu
         ctx.set_materialize_grads(False)
@@ -138,13 +139,9 @@ class RnnPass(Function):
     def backward(ctx: Any, grad_outputs: Tensor | None, grad_last: Tensor | None) -> Gradients:
         refuse_second_derivative()
         values, w_ih, w_hh, states = ctx.saved_tensors
-        grad, grad_sums = _grad_of_last(grad_last, states), torch.empty_like(states[1:])
+        grad, grad_sums, steps = _grad_of_last(grad_last, states), torch.empty_like(states[1:]), steps_for(values)
         for more, following, _, grad_sum in _backward(grad_outputs, states[1:], states, grad_sums):
-            grad += more
-            if ctx.relu:
-                torch.ops.aten.threshold_backward.grad_input(grad, following, 0, grad_input=grad_sum)
-            else:
-                torch.ops.aten.tanh_backward.grad_input(grad, following, grad_input=grad_sum)
+            steps.rnn_backward(grad, more, following, grad_sum, relu=ctx.relu)
             torch.mm(grad_sum, w_hh, out=grad)
         flat = grad_sums.flatten(0, 1)
         grad_values, grad_w_ih, grad_b = _of_inputs(ctx, values, flat, w_ih)

@@ -118,21 +118,37 @@ def test_a_step_of_a_gru_is_its_formula(steps: Steps, batch: int, hidden: int, s
 @pytest.mark.parametrize("rows", ["each its own", "one for all"])
 @pytest.mark.parametrize(("batch", "hidden"), SIZES)
 def test_a_step_of_a_gru_back_is_its_formula(steps: Steps, batch: int, hidden: int, rows: str) -> None:
-    """Gradients of the gates, the share and the state, from those of the state that follows, which come in two parts."""
+    """Gradients of the gates, the share and the state, from those of the state that follows, which come in three parts."""
     grad, more = _random(batch, hidden), _random(1 if rows == "one for all" else batch, hidden)
     opened, new, share = torch.rand(batch, 2 * hidden), 2 * torch.rand(batch, hidden) - 1, _random(batch, hidden)
     gates, state = torch.cat((opened, new, share), dim=1), _random(batch, hidden)
-    grad_gates, kept = _room(batch, hidden, 4), _room(batch, hidden)
+    grad_gates, kept = _room(batch, hidden, 4), _random(batch, hidden)
+    past = kept.double()
     steps.gru_backward(grad, more, gates, state, grad_gates, kept)
 
     reset, update, new, share = gates.double().chunk(4, dim=1)
-    both = grad.double() + more.double()
+    both, terms = grad.double() + more.double() + past, (grad.double(), more.double().expand_as(past), past)
     of_new = both * (1 - update) * (1 - new**2)
     of_share, of_reset = of_new * reset, of_new * share * reset * (1 - reset)
     of_update = both * (state.double() - new) * update * (1 - update)
     for found, exact in zip(grad_gates.chunk(4, dim=1), (of_new, of_reset, of_update, of_share), strict=True):
-        _assert_within(OF_A_STEP, found, exact, both)
-    _assert_within(OF_A_STEP, kept, both * update)
+        _assert_within(OF_A_STEP, found, exact, *terms)
+    _assert_within(OF_A_STEP, kept, both * update, *terms)
+
+
+@pytest.mark.parametrize("relu", [False, True], ids=["tanh", "relu"])
+@pytest.mark.parametrize(("batch", "hidden"), SIZES)
+def test_a_step_of_an_elman_network_is_its_formula(steps: Steps, batch: int, hidden: int, relu: bool) -> None:
+    """Forward and back, with tanh and with ReLU."""
+    from_input, from_state, following = _random(batch, hidden), _random(batch, hidden), _room(batch, hidden)
+    steps.rnn_forward(from_input, from_state, following, relu=relu)
+    summed = from_input.double() + from_state.double()
+    _assert_within(OF_A_STEP, following, summed.relu() if relu else summed.tanh(), summed)
+
+    grad, more, grad_sum = _random(batch, hidden), _random(batch, hidden), _room(batch, hidden)
+    steps.rnn_backward(grad, more, following, grad_sum, relu=relu)
+    both, state = grad.double() + more.double(), following.double()
+    _assert_within(OF_A_STEP, grad_sum, both * (state > 0) if relu else both * (1 - state**2), grad, more)
 
 
 @pytest.mark.parametrize("scale", SCALES)
