@@ -85,7 +85,7 @@ def test_names_that_a_run_can_have(name: str, tmp_path: Path) -> None:
         "a:b",
         "x" * 101,
     ],
-    ids=ascii,
+    ids=lambda name: name.encode().hex(),
 )
 def test_names_that_a_run_cannot_have(name: str, tmp_path: Path) -> None:
     """What leads elsewhere, hides, looks like an option or is taken is refused, and nothing is made."""
