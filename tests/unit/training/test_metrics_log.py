@@ -85,7 +85,9 @@ def test_the_table_has_a_column_for_all_that_any_epoch_measured(tmp_path: Path) 
     assert [(row["valid/loss"], row["new"]) for row in rows(folder)] == [("0.5", ""), ("", ""), ("0.25", "1.0")]
 
 
-@pytest.mark.parametrize("tail", ['{"event": "epoch", "epoch": 3, "st', "{", "\0\0\0", "\udcff\udcfe"], ids=["half", "begun", "zeros", "no UTF-8"])
+@pytest.mark.parametrize(
+    "tail", ['{"event": "epoch", "epoch": 3, "st', "{", "\0\0\0", "\udcff\udcfe"], ids=["half", "begun", "zeros", "no UTF-8"]
+)
 def test_a_last_line_that_is_cut_off_does_not_count(tail: str, tmp_path: Path) -> None:
     """What a crash in the middle of a write leaves is passed over."""
     folder = logged(RunFolder(tmp_path), 1, 2)
