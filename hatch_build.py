@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import shlex
 import subprocess
@@ -35,7 +36,17 @@ class CustomBuildHook(BuildHookInterface[Any]):
         root = Path(self.root)
         target = root / SOURCE.with_name(f"kernels-x86-64-{level}.so")
         compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")[:1]
-        command = [*compiler, f"-march=x86-64-{level}", *FLAGS, "-o", str(target), str(root / SOURCE), "-lm"]
+        digest = hashlib.sha256((root / SOURCE).read_bytes()).hexdigest()
+        command = [
+            *compiler,
+            f"-march=x86-64-{level}",
+            *FLAGS,
+            f'-DSOURCE="{digest}"',
+            "-o",
+            str(target),
+            str(root / SOURCE),
+            "-lm",
+        ]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # the interpreter's compiler
         except OSError as error:

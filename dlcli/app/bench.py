@@ -86,6 +86,7 @@ def bench(
         experiment, dataset = open_experiment(config, overrides, data_dir, notice)
         with seeded(experiment.train.seed, deterministic=experiment.train.deterministic), flushed_denormals():
             trainer = build_trainer(experiment, dataset, device)
+            trainer.spec = trainer.spec.model_copy(update={"max_steps": None})
             return _measured(trainer, experiment.graph.flops())
 
 

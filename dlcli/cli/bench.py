@@ -45,7 +45,11 @@ def _lines(measured: Bench) -> list[str]:
     share = "" if measured.share_of_peak is None else f", the network takes {measured.share_of_peak:.0%} of them"
     return [
         f"{measured.samples_per_second:,.0f} samples/s in {measured.steps:,} steps of {measured.batch_size} on {measured.device}",
-        *(["kernels    torch's alone: the package was built without a C compiler"] if measured.compiled is False else []),
+        *(
+            ["kernels    torch's alone: the package was built without a C compiler, or from other sources"]
+            if measured.compiled is False
+            else []
+        ),
         "",
         *table(rows, right=(1, 2)).splitlines(),
         "",

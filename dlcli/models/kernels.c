@@ -23,6 +23,9 @@
 
 typedef int64_t size;
 
+/* The SHA-256 of the source that this was built from. */
+const char *source(void) { return SOURCE; }
+
 /* ------------------------------------------------------------------------------------------------------ denormal numbers */
 
 /* Whether all threads take numbers below 1.2e-38 for 0, read and written; gives whether they did. */

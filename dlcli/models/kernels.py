@@ -7,6 +7,7 @@ Everything that uses it has another way, in torch's calls.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ctypes import c_int, c_int64, c_void_p
@@ -55,12 +56,24 @@ def _loaded() -> tuple[str, ctypes.CDLL] | None:
             library = ctypes.CDLL(str(Path(__file__).with_name(f"kernels-x86-64-{level}.so")))
         except OSError:
             continue
+        if not _is_of_this_source(library):
+            continue
         for name, arguments in _ARGUMENTS.items():
             function = getattr(library, name)
             function.argtypes, function.restype = arguments, None
         library.flush_denormals.argtypes, library.flush_denormals.restype = (c_int,), c_int
         return f"x86-64-{level}", library
     return None
+
+
+def _is_of_this_source(library: ctypes.CDLL) -> bool:
+    """Whether a library was built from the `kernels.c` beside this: one from before a change would read what is not there."""
+    try:
+        library.source.restype = ctypes.c_char_p
+        built_from: bytes = library.source()
+    except AttributeError:
+        return False
+    return built_from.decode() == hashlib.sha256(Path(__file__).with_name("kernels.c").read_bytes()).hexdigest()
 
 
 def library_for(*tensors: Tensor) -> ctypes.CDLL | None:

@@ -32,6 +32,13 @@ def test_the_figures_of_a_bench_fit_together(cli: Cli, quick: Path) -> None:
     assert [path.name for path in quick.parent.iterdir()] == [quick.name]
 
 
+def test_a_limit_of_steps_does_not_end_a_bench(cli: Cli, quick: Path) -> None:
+    """It takes the steps that it needs, and comes to an end."""
+    outcome = cli("bench", quick, "--json", "--set", "train.max_steps=3")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["steps"] >= 20
+
+
 def test_a_bench_is_read_by_people(cli: Cli, quick: Path) -> None:
     """One line for each part."""
     outcome = cli("bench", quick)
@@ -45,7 +52,7 @@ def test_a_bench_without_compiled_kernels_says_so(cli: Cli, quick: Path, monkeyp
     """A package that was built without a C compiler is slower than its figures."""
     monkeypatch.setattr("dlcli.app.bench.library", lambda: None)
     outcome = cli("bench", quick)
-    assert "kernels    torch's alone: the package was built without a C compiler" in outcome.out
+    assert "kernels    torch's alone: the package was built without a C compiler, or from other sources" in outcome.out
 
 
 def test_a_sequence_of_any_length_has_no_share_of_the_peak(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

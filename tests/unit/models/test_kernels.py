@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -27,3 +29,11 @@ def test_without_the_library_nothing_is_changed(monkeypatch: pytest.MonkeyPatch)
     small = torch.full((1_000,), 1e-39)
     with kernels.flushed_denormals():
         assert bool((small * 0.5 > 0).all())
+
+
+def test_a_library_from_before_a_change_of_its_source_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its functions may take other arguments: then it is as if there were none."""
+    if kernels.library() is None:
+        pytest.skip("the kernels were not built: there was no C compiler")
+    monkeypatch.setattr(Path, "read_bytes", lambda _: b"another source")
+    assert kernels._loaded.__wrapped__() is None
