@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,6 +12,9 @@ from dlcli.cli.options import DataDir, Device, Json, Plugins, Set
 
 if TYPE_CHECKING:
     from dlcli.app.bench import Bench
+
+
+_NO_KERNELS: Final = "kernels    torch's alone: the package was built without a C compiler, or from other sources"
 
 
 def bench_command(
@@ -45,11 +48,7 @@ def _lines(measured: Bench) -> list[str]:
     share = "" if measured.share_of_peak is None else f", the network takes {measured.share_of_peak:.0%} of them"
     return [
         f"{measured.samples_per_second:,.0f} samples/s in {measured.steps:,} steps of {measured.batch_size} on {measured.device}",
-        *(
-            ["kernels    torch's alone: the package was built without a C compiler, or from other sources"]
-            if measured.compiled is False
-            else []
-        ),
+        *([_NO_KERNELS] if measured.compiled is False else []),
         "",
         *table(rows, right=(1, 2)).splitlines(),
         "",
