@@ -59,12 +59,13 @@ def search_directories(data_dir: Path | None, config_dir: Path | None) -> Direct
     given = [data_dir] if data_dir is not None else []
     if variable := os.environ.get("DLCLI_DATA"):
         given.append(Path(variable).expanduser())
-    roots = _distinct([*given, _user_cache()])
+    roots = _distinct([*given, user_cache()])
     beside = [Path.cwd(), *([config_dir] if config_dir is not None else [])]
     return Directories(roots, roots[0], _distinct(beside))
 
 
-def _user_cache() -> Path:
+def user_cache() -> Path:
+    """The person's cache of dlcli."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path("~/.cache").expanduser()) / "dlcli"
 

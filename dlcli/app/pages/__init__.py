@@ -1,0 +1,1 @@
+"""Pages that people read: figures, pictures and the frame that all of them have."""
