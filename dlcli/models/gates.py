@@ -1,7 +1,8 @@
 """What the gates of a GRU and an LSTM do in one step, forward and back: as calls of torch, or compiled.
 
 Arrays are contiguous and of one step: states (batch, hidden), what comes from the inputs and from the state before it
-(batch, gates * hidden). Results are written into arrays that are given.
+(batch, gates * hidden). Results are written into arrays that are given; gates in the place of what comes
+from the inputs, which halves what has to be fetched from memory.
 """
 
 from __future__ import annotations
@@ -18,16 +19,19 @@ from dlcli.models import kernels
 class Steps(Protocol):
     """One way to do it.
 
-    Of a GRU `gates` holds reset, update and new gate and the new gate's share of the state, (batch, 4 * hidden), and its
-    gradients stand in the order new, reset, update, that share. Of an LSTM both hold input, forget, cell and output gate.
+    Of a GRU `gates` holds reset, update and new gate, (batch, 3 * hidden), beside the new gate's share of the state, (batch,
+    hidden); their gradients stand in the order new, reset, update, share. Of an LSTM both hold input, forget, cell and output
+    gate. Before a step forward `gates` holds what comes from the inputs.
     """
 
     def gru_forward(
-        self, from_input: Tensor, from_state: Tensor, bias: Tensor, state: Tensor, gates: Tensor, following: Tensor
+        self, gates: Tensor, from_state: Tensor, bias: Tensor, state: Tensor, share: Tensor, following: Tensor
     ) -> None:
-        """From the state to the following one; `bias` (hidden,) is that of the new gate's share of the state."""
+        """From the state to the following one; `bias` (hidden,) is that of `share`."""
 
-    def gru_backward(self, grad: Tensor, more: Tensor, gates: Tensor, state: Tensor, grad_gates: Tensor, kept: Tensor) -> None:
+    def gru_backward(
+        self, grad: Tensor, more: Tensor, gates: Tensor, share: Tensor, state: Tensor, grad_gates: Tensor, kept: Tensor
+    ) -> None:
         """From the gradients of the following state to those of the gates and, in part, of the state.
 
         The first are the sum of `grad`, of `more`, which is (batch, hidden) or (1, hidden) for all rows, and of `kept`, which
@@ -40,9 +44,7 @@ class Steps(Protocol):
     def rnn_backward(self, grad: Tensor, more: Tensor, following: Tensor, grad_sum: Tensor, *, relu: bool) -> None:
         """From the gradients of the following state, `grad` and `more` as for a GRU, to that of the sum it was made of."""
 
-    def lstm_forward(
-        self, from_input: Tensor, from_state: Tensor, cell: Tensor, gates: Tensor, following_cell: Tensor, following: Tensor
-    ) -> None:
+    def lstm_forward(self, gates: Tensor, from_state: Tensor, cell: Tensor, following_cell: Tensor, following: Tensor) -> None:
         """From the cell to the following one and the following hidden state."""
 
     def lstm_backward(
@@ -62,17 +64,19 @@ class TorchSteps:
     """In calls of torch, for any floating-point type and device."""
 
     def gru_forward(
-        self, from_input: Tensor, from_state: Tensor, bias: Tensor, state: Tensor, gates: Tensor, following: Tensor
+        self, gates: Tensor, from_state: Tensor, bias: Tensor, state: Tensor, share: Tensor, following: Tensor
     ) -> None:
         hidden = state.shape[1]
-        opened, new, share = gates[:, : 2 * hidden], gates[:, 2 * hidden : 3 * hidden], gates[:, 3 * hidden :]
-        torch.add(from_input[:, : 2 * hidden], from_state[:, : 2 * hidden], out=opened).sigmoid_()
+        opened, new = gates[:, : 2 * hidden], gates[:, 2 * hidden :]
+        opened.add_(from_state[:, : 2 * hidden]).sigmoid_()
         torch.add(from_state[:, 2 * hidden :], bias, out=share)
-        torch.addcmul(from_input[:, 2 * hidden :], opened[:, :hidden], share, out=new).tanh_()
+        new.addcmul_(opened[:, :hidden], share).tanh_()
         torch.lerp(new, state, opened[:, hidden:], out=following)
 
-    def gru_backward(self, grad: Tensor, more: Tensor, gates: Tensor, state: Tensor, grad_gates: Tensor, kept: Tensor) -> None:
-        reset, update, new, share = gates.chunk(4, dim=1)
+    def gru_backward(
+        self, grad: Tensor, more: Tensor, gates: Tensor, share: Tensor, state: Tensor, grad_gates: Tensor, kept: Tensor
+    ) -> None:
+        reset, update, new = gates.chunk(3, dim=1)
         grad_new, grad_reset, grad_update, grad_share = grad_gates.chunk(4, dim=1)
         both = grad + more + kept
         torch.mul(both * (1 - update), 1 - new * new, out=grad_new)
@@ -89,11 +93,9 @@ class TorchSteps:
         slope = (following > 0).to(following.dtype) if relu else 1 - following * following
         torch.mul(grad + more, slope, out=grad_sum)
 
-    def lstm_forward(
-        self, from_input: Tensor, from_state: Tensor, cell: Tensor, gates: Tensor, following_cell: Tensor, following: Tensor
-    ) -> None:
+    def lstm_forward(self, gates: Tensor, from_state: Tensor, cell: Tensor, following_cell: Tensor, following: Tensor) -> None:
         hidden = cell.shape[1]
-        torch.add(from_input, from_state, out=gates)
+        gates += from_state
         put_in, forget, new, output = gates.chunk(4, dim=1)
         gates[:, : 2 * hidden].sigmoid_()
         new.tanh_()
@@ -129,25 +131,28 @@ class CompiledSteps:
         self._library = library
 
     def gru_forward(
-        self, from_input: Tensor, from_state: Tensor, bias: Tensor, state: Tensor, gates: Tensor, following: Tensor
+        self, gates: Tensor, from_state: Tensor, bias: Tensor, state: Tensor, share: Tensor, following: Tensor
     ) -> None:
         self._library.gru_forward(
             *state.shape,
-            from_input.data_ptr(),
             from_state.data_ptr(),
             bias.data_ptr(),
             state.data_ptr(),
             gates.data_ptr(),
+            share.data_ptr(),
             following.data_ptr(),
         )
 
-    def gru_backward(self, grad: Tensor, more: Tensor, gates: Tensor, state: Tensor, grad_gates: Tensor, kept: Tensor) -> None:
+    def gru_backward(
+        self, grad: Tensor, more: Tensor, gates: Tensor, share: Tensor, state: Tensor, grad_gates: Tensor, kept: Tensor
+    ) -> None:
         self._library.gru_backward(
             *state.shape,
             grad.data_ptr(),
             more.data_ptr(),
             _row_stride(more),
             gates.data_ptr(),
+            share.data_ptr(),
             state.data_ptr(),
             grad_gates.data_ptr(),
             kept.data_ptr(),
@@ -161,12 +166,9 @@ class CompiledSteps:
         read = (grad.data_ptr(), more.data_ptr(), _row_stride(more), following.data_ptr())
         self._library.rnn_backward(*following.shape, relu, *read, grad_sum.data_ptr())
 
-    def lstm_forward(
-        self, from_input: Tensor, from_state: Tensor, cell: Tensor, gates: Tensor, following_cell: Tensor, following: Tensor
-    ) -> None:
+    def lstm_forward(self, gates: Tensor, from_state: Tensor, cell: Tensor, following_cell: Tensor, following: Tensor) -> None:
         self._library.lstm_forward(
             *cell.shape,
-            from_input.data_ptr(),
             from_state.data_ptr(),
             cell.data_ptr(),
             gates.data_ptr(),

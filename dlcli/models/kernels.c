@@ -82,16 +82,17 @@ INLINE float hyperbolic_tangent(float x) {
 
 /* ------------------------------------------------------------------------------------------------------------------ GRU */
 
-static void gru_forward_rows(size begin, size end, size hidden, const float *from_input, const float *from_state,
-                             const float *bias, const float *state, float *gates, float *next) {
+/* `gates` holds what comes from the inputs, and then the reset, the update and the new gate. */
+static void gru_forward_rows(size begin, size end, size hidden, const float *from_state, const float *bias, const float *state,
+                             float *gates, float *share, float *next) {
     for (size row = begin; row < end; row++) {
-        const float *xi = from_input + row * 3 * hidden, *xh = from_state + row * 3 * hidden, *h = state + row * hidden;
-        float *restrict reset = gates + row * 4 * hidden, *restrict update = reset + hidden, *restrict new = update + hidden;
-        float *restrict kept = new + hidden, *restrict out = next + row * hidden;
+        const float *xh = from_state + row * 3 * hidden, *h = state + row * hidden;
+        float *restrict reset = gates + row * 3 * hidden, *restrict update = reset + hidden, *restrict new = update + hidden;
+        float *restrict kept = share + row * hidden, *restrict out = next + row * hidden;
 #pragma omp simd
         for (size j = 0; j < hidden; j++) {
-            float r = sigmoid(xi[j] + xh[j]), z = sigmoid(xi[hidden + j] + xh[hidden + j]), k = xh[2 * hidden + j] + bias[j];
-            float n = hyperbolic_tangent(xi[2 * hidden + j] + r * k);
+            float r = sigmoid(reset[j] + xh[j]), z = sigmoid(update[j] + xh[hidden + j]), k = xh[2 * hidden + j] + bias[j];
+            float n = hyperbolic_tangent(new[j] + r * k);
             reset[j] = r;
             update[j] = z;
             new[j] = n;
@@ -101,18 +102,18 @@ static void gru_forward_rows(size begin, size end, size hidden, const float *fro
     }
 }
 
-void gru_forward(size rows, size hidden, const float *from_input, const float *from_state, const float *bias, const float *state,
-                 float *gates, float *next) {
+void gru_forward(size rows, size hidden, const float *from_state, const float *bias, const float *state, float *gates,
+                 float *share, float *next) {
     SHARE_OUT
-    gru_forward_rows(rows * THREAD / THREADS, rows * (THREAD + 1) / THREADS, hidden, from_input, from_state, bias, state, gates,
-                     next);
+    gru_forward_rows(rows * THREAD / THREADS, rows * (THREAD + 1) / THREADS, hidden, from_state, bias, state, gates, share, next);
 }
 
 static void gru_backward_rows(size begin, size end, size hidden, const float *grad, const float *more, size more_stride,
-                              const float *gates, const float *state, float *grad_gates, float *past) {
+                              const float *gates, const float *share, const float *state, float *grad_gates, float *past) {
     for (size row = begin; row < end; row++) {
         const float *d = grad + row * hidden, *m = more + row * more_stride, *h = state + row * hidden;
-        const float *reset = gates + row * 4 * hidden, *update = reset + hidden, *new = update + hidden, *kept = new + hidden;
+        const float *reset = gates + row * 3 * hidden, *update = reset + hidden, *new = update + hidden;
+        const float *kept = share + row * hidden;
         float *restrict grad_new = grad_gates + row * 4 * hidden, *restrict grad_reset = grad_new + hidden;
         float *restrict grad_update = grad_reset + hidden, *restrict grad_kept = grad_update + hidden;
         float *restrict past_gates = past + row * hidden;
@@ -130,10 +131,10 @@ static void gru_backward_rows(size begin, size end, size hidden, const float *gr
 }
 
 void gru_backward(size rows, size hidden, const float *grad, const float *more, size more_stride, const float *gates,
-                  const float *state, float *grad_gates, float *past) {
+                  const float *share, const float *state, float *grad_gates, float *past) {
     SHARE_OUT
-    gru_backward_rows(rows * THREAD / THREADS, rows * (THREAD + 1) / THREADS, hidden, grad, more, more_stride, gates, state,
-                      grad_gates, past);
+    gru_backward_rows(rows * THREAD / THREADS, rows * (THREAD + 1) / THREADS, hidden, grad, more, more_stride, gates, share,
+                      state, grad_gates, past);
 }
 
 /* ---------------------------------------------------------------------------------------------------- Elman's network */
@@ -181,18 +182,19 @@ void rnn_backward(size rows, size hidden, size relu, const float *grad, const fl
 
 /* ----------------------------------------------------------------------------------------------------------------- LSTM */
 
-static void lstm_forward_rows(size begin, size end, size hidden, const float *from_input, const float *from_state,
-                              const float *cell, float *gates, float *next_cell, float *next) {
+/* `gates` holds what comes from the inputs, and then the input, the forget, the cell and the output gate. */
+static void lstm_forward_rows(size begin, size end, size hidden, const float *from_state, const float *cell, float *gates,
+                              float *next_cell, float *next) {
     for (size row = begin; row < end; row++) {
-        const float *xi = from_input + row * 4 * hidden, *xh = from_state + row * 4 * hidden, *c = cell + row * hidden;
+        const float *xh = from_state + row * 4 * hidden, *c = cell + row * hidden;
         float *restrict input = gates + row * 4 * hidden, *restrict forget = input + hidden;
         float *restrict new = forget + hidden, *restrict output = new + hidden;
         float *restrict out_cell = next_cell + row * hidden, *restrict out = next + row * hidden;
 #pragma omp simd
         for (size j = 0; j < hidden; j++) {
-            float i = sigmoid(xi[j] + xh[j]), f = sigmoid(xi[hidden + j] + xh[hidden + j]);
-            float g = hyperbolic_tangent(xi[2 * hidden + j] + xh[2 * hidden + j]);
-            float o = sigmoid(xi[3 * hidden + j] + xh[3 * hidden + j]), now = f * c[j] + i * g;
+            float i = sigmoid(input[j] + xh[j]), f = sigmoid(forget[j] + xh[hidden + j]);
+            float g = hyperbolic_tangent(new[j] + xh[2 * hidden + j]);
+            float o = sigmoid(output[j] + xh[3 * hidden + j]), now = f * c[j] + i * g;
             input[j] = i;
             forget[j] = f;
             new[j] = g;
@@ -203,11 +205,10 @@ static void lstm_forward_rows(size begin, size end, size hidden, const float *fr
     }
 }
 
-void lstm_forward(size rows, size hidden, const float *from_input, const float *from_state, const float *cell, float *gates,
-                  float *next_cell, float *next) {
+void lstm_forward(size rows, size hidden, const float *from_state, const float *cell, float *gates, float *next_cell,
+                  float *next) {
     SHARE_OUT
-    lstm_forward_rows(rows * THREAD / THREADS, rows * (THREAD + 1) / THREADS, hidden, from_input, from_state, cell, gates,
-                      next_cell, next);
+    lstm_forward_rows(rows * THREAD / THREADS, rows * (THREAD + 1) / THREADS, hidden, from_state, cell, gates, next_cell, next);
 }
 
 static void lstm_backward_rows(size begin, size end, size hidden, const float *grad, const float *more, size more_stride,

@@ -32,16 +32,16 @@ class GruPass(Function):
         ctx: Any, values: Tensor, state: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None, b_hh: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         hidden, bias = state.shape[1], None
-        share = state.new_zeros(hidden)
+        bias_of_share = state.new_zeros(hidden)
         if b_ih is not None and b_hh is not None:
-            bias, share = torch.cat((b_ih[: 2 * hidden] + b_hh[: 2 * hidden], b_ih[2 * hidden :])), b_hh[2 * hidden :]
-        from_inputs, states = F.linear(values, w_ih, bias), _states(values, state)
-        gates = values.new_empty(*values.shape[:2], 4 * hidden)
-        from_state, weight, steps = torch.empty_like(from_inputs[0]), w_hh.t(), steps_for(values)
-        for from_input, opened, before, following in _forward(from_inputs, gates, states):
+            bias, bias_of_share = torch.cat((b_ih[: 2 * hidden] + b_hh[: 2 * hidden], b_ih[2 * hidden :])), b_hh[2 * hidden :]
+        gates, states = F.linear(values, w_ih, bias), _states(values, state)
+        shares = torch.empty_like(states[1:])
+        from_state, weight, steps = torch.empty_like(gates[0]), w_hh.t(), steps_for(values)
+        for of_step, share, before, following in _forward(gates, shares, states):
             torch.mm(before, weight, out=from_state)
-            steps.gru_forward(from_input, from_state, share, before, opened, following)
-        ctx.save_for_backward(values, w_ih, w_hh, gates, states)
+            steps.gru_forward(of_step, from_state, bias_of_share, before, share, following)
+        ctx.save_for_backward(values, w_ih, w_hh, gates, shares, states)
         ctx.has_biases = b_ih is not None
         ctx.set_materialize_grads(False)
         return states[1:], states[-1].clone()
@@ -49,11 +49,13 @@ class GruPass(Function):
     @staticmethod
     def backward(ctx: Any, grad_outputs: Tensor | None, grad_last: Tensor | None) -> Gradients:
         refuse_second_derivative()
-        values, w_ih, w_hh, gates, states = ctx.saved_tensors
-        hidden, steps, grad_gates = states.shape[2], steps_for(values), torch.empty_like(gates)
+        values, w_ih, w_hh, gates, shares, states = ctx.saved_tensors
+        hidden, steps = states.shape[2], steps_for(values)
+        grad_gates = gates.new_empty(*gates.shape[:2], 4 * hidden)
         grad, kept = _grad_of_last(grad_last, states), torch.zeros_like(states[0])
-        for more, opened, before, grad_opened in _backward(grad_outputs, gates, states, grad_gates):
-            steps.gru_backward(grad, more, opened, before, grad_opened, kept)
+        of_steps = zip(_backward(grad_outputs, gates, states, grad_gates), reversed(shares.unbind()), strict=True)
+        for (more, opened, before, grad_opened), share in of_steps:
+            steps.gru_backward(grad, more, opened, share, before, grad_opened, kept)
             torch.mm(grad_opened[:, hidden:], w_hh, out=grad)
         flat = grad_gates.flatten(0, 1)
         grad_values, grad_w_ih, grad_b_ih = _of_inputs(ctx, values, flat[:, : 3 * hidden], w_ih.roll(hidden, 0))
@@ -78,15 +80,11 @@ class LstmPass(Function):
         b_hh: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         bias = b_ih + b_hh if b_ih is not None and b_hh is not None else None
-        from_inputs, states, cells = F.linear(values, w_ih, bias), _states(values, state), _states(values, cell)
-        gates = torch.empty_like(from_inputs)
-        from_state, weight, steps = torch.empty_like(from_inputs[0]), w_hh.t(), steps_for(values)
-        of_cells = zip(cells.unbind(), cells.unbind()[1:], strict=False)
-        for (from_input, opened, before, following), (cell_before, cell_following) in zip(
-            _forward(from_inputs, gates, states), of_cells, strict=True
-        ):
+        gates, states, cells = F.linear(values, w_ih, bias), _states(values, state), _states(values, cell)
+        from_state, weight, steps = torch.empty_like(gates[0]), w_hh.t(), steps_for(values)
+        for of_step, cell_before, cell_following, before, following in _forward(gates, cells, cells[1:], states):
             torch.mm(before, weight, out=from_state)
-            steps.lstm_forward(from_input, from_state, cell_before, opened, cell_following, following)
+            steps.lstm_forward(of_step, from_state, cell_before, cell_following, following)
         ctx.save_for_backward(values, w_ih, w_hh, gates, states, cells)
         ctx.has_biases = b_ih is not None
         ctx.set_materialize_grads(False)
@@ -127,7 +125,7 @@ class RnnPass(Function):
         bias = b_ih + b_hh if b_ih is not None and b_hh is not None else None
         from_inputs, states, weight = F.linear(values, w_ih, bias), _states(values, state), w_hh.t()
         from_state, steps = torch.empty_like(states[0]), steps_for(values)
-        for from_input, before, following in zip(from_inputs.unbind(), states.unbind(), states.unbind()[1:], strict=False):
+        for from_input, before, following in _forward(from_inputs, states):
             torch.mm(before, weight, out=from_state)
             steps.rnn_forward(from_input, from_state, following, relu=relu)
         ctx.save_for_backward(values, w_ih, w_hh, states)
@@ -156,9 +154,9 @@ def _states(values: Tensor, first: Tensor) -> Tensor:
     return states
 
 
-def _forward(from_inputs: Tensor, gates: Tensor, states: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Of each step what comes from its input, its gates, the state before it and the one that follows."""
-    return zip(from_inputs.unbind(), gates.unbind(), states.unbind(), states.unbind()[1:], strict=False)
+def _forward(*kept: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """What is kept of each step; the last of it are the states: that before the step, and the one that follows."""
+    return zip(*(values.unbind() for values in kept), kept[-1].unbind()[1:], strict=False)
 
 
 def _backward(grad_outputs: Tensor | None, kept: Tensor, states: Tensor, grads: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -73,9 +73,9 @@ def test_sigmoid_and_tanh_of_a_gru_are_within_2_units_in_the_last_place(compiled
     """For inputs from -100 to 100 and around 0, where nothing is added to them."""
     x = _from_100_below_to_100_above()
     hidden = len(x)
-    gates, following, nothing = _room(1, hidden, 4), _room(1, hidden), torch.zeros(1, 3 * hidden)
-    compiled.gru_forward(x.repeat(1, 3), nothing, torch.zeros(hidden), torch.zeros(1, hidden), gates, following)
-    reset, update, new, _ = gates[0].chunk(4)
+    gates, nothing = x.repeat(1, 3), torch.zeros(1, 3 * hidden)
+    compiled.gru_forward(gates, nothing, torch.zeros(hidden), torch.zeros(1, hidden), _room(1, hidden), _room(1, hidden))
+    reset, update, new = gates[0].chunk(3)
     _assert_within(OF_A_FUNCTION, reset, torch.sigmoid(x.double()))
     _assert_within(OF_A_FUNCTION, update, torch.sigmoid(x.double()))
     _assert_within(OF_A_FUNCTION, new, torch.tanh(x.double()))
@@ -85,8 +85,8 @@ def test_sigmoid_and_tanh_of_an_lstm_are_within_2_units_in_the_last_place(compil
     """The same where they come from the state."""
     x = _from_100_below_to_100_above()
     hidden = len(x)
-    gates, cell, following = _room(1, hidden, 4), _room(1, hidden), _room(1, hidden)
-    compiled.lstm_forward(torch.zeros(1, 4 * hidden), x.repeat(1, 4), torch.zeros(1, hidden), gates, cell, following)
+    gates = torch.zeros(1, 4 * hidden)
+    compiled.lstm_forward(gates, x.repeat(1, 4), torch.zeros(1, hidden), _room(1, hidden), _room(1, hidden))
     put_in, forget, new, output = gates[0].chunk(4)
     for gate in (put_in, forget, output):
         _assert_within(OF_A_FUNCTION, gate, torch.sigmoid(x.double()))
@@ -99,15 +99,15 @@ def test_a_step_of_a_gru_is_its_formula(steps: Steps, batch: int, hidden: int, s
     """Gates, the new gate's share and the state that follows, for any size."""
     from_input, from_state = scale * _random(batch, hidden, 3), scale * _random(batch, hidden, 3)
     bias, state = scale * torch.randn(hidden), _random(batch, hidden)
-    gates, following = _room(batch, hidden, 4), _room(batch, hidden)
-    steps.gru_forward(from_input, from_state, bias, state, gates, following)
+    gates, found_share, following = from_input.clone(), _room(batch, hidden), _room(batch, hidden)
+    steps.gru_forward(gates, from_state, bias, state, found_share, following)
 
     x_reset, x_update, x_new = from_input.double().chunk(3, dim=1)
     h_reset, h_update, h_new = from_state.double().chunk(3, dim=1)
     reset, update, share = torch.sigmoid(x_reset + h_reset), torch.sigmoid(x_update + h_update), h_new + bias.double()
     new = torch.tanh(x_new + reset * share)
     one = torch.ones_like(state)
-    found_reset, found_update, found_new, found_share = gates.chunk(4, dim=1)
+    found_reset, found_update, found_new = gates.chunk(3, dim=1)
     _assert_within(OF_A_STEP, found_reset, reset, one)
     _assert_within(OF_A_STEP, found_update, update, one)
     _assert_within(OF_A_STEP, found_share, share, h_new, bias.expand_as(h_new))
@@ -121,12 +121,12 @@ def test_a_step_of_a_gru_back_is_its_formula(steps: Steps, batch: int, hidden: i
     """Gradients of the gates, the share and the state, from those of the state that follows, which come in three parts."""
     grad, more = _random(batch, hidden), _random(1 if rows == "one for all" else batch, hidden)
     opened, new, share = torch.rand(batch, 2 * hidden), 2 * torch.rand(batch, hidden) - 1, _random(batch, hidden)
-    gates, state = torch.cat((opened, new, share), dim=1), _random(batch, hidden)
+    gates, state = torch.cat((opened, new), dim=1), _random(batch, hidden)
     grad_gates, kept = _room(batch, hidden, 4), _random(batch, hidden)
     past = kept.double()
-    steps.gru_backward(grad, more, gates, state, grad_gates, kept)
+    steps.gru_backward(grad, more, gates, share, state, grad_gates, kept)
 
-    reset, update, new, share = gates.double().chunk(4, dim=1)
+    reset, update, new = gates.double().chunk(3, dim=1)
     both, terms = grad.double() + more.double() + past, (grad.double(), more.double().expand_as(past), past)
     of_new = both * (1 - update) * (1 - new**2)
     of_share, of_reset = of_new * reset, of_new * share * reset * (1 - reset)
@@ -156,8 +156,8 @@ def test_a_step_of_an_elman_network_is_its_formula(steps: Steps, batch: int, hid
 def test_a_step_of_an_lstm_is_its_formula(steps: Steps, batch: int, hidden: int, scale: float) -> None:
     """Gates, the cell and the hidden state that follow, for any size."""
     from_input, from_state, cell = scale * _random(batch, hidden, 4), scale * _random(batch, hidden, 4), _random(batch, hidden)
-    gates, following_cell, following = _room(batch, hidden, 4), _room(batch, hidden), _room(batch, hidden)
-    steps.lstm_forward(from_input, from_state, cell, gates, following_cell, following)
+    gates, following_cell, following = from_input.clone(), _room(batch, hidden), _room(batch, hidden)
+    steps.lstm_forward(gates, from_state, cell, following_cell, following)
 
     put_in, forget, new, output = (from_input.double() + from_state.double()).chunk(4, dim=1)
     put_in, forget, new, output = torch.sigmoid(put_in), torch.sigmoid(forget), torch.tanh(new), torch.sigmoid(output)
@@ -198,8 +198,8 @@ def test_threads_change_no_bit(compiled: Steps) -> None:
         results = []
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            gates, following_cell, following = _room(batch, 33, 4), _room(batch, 33), _room(batch, 33)
-            compiled.lstm_forward(from_input, from_state, cell, gates, following_cell, following)
+            gates, following_cell, following = from_input.clone(), _room(batch, 33), _room(batch, 33)
+            compiled.lstm_forward(gates, from_state, cell, following_cell, following)
             results.append(torch.cat((gates, following_cell, following), dim=1))
         assert torch.equal(results[0], results[1])
         assert torch.equal(results[0], results[2])
@@ -208,10 +208,9 @@ def test_threads_change_no_bit(compiled: Steps) -> None:
 def test_nothing_is_written_beside_the_arrays(compiled: Steps) -> None:
     """A last register that is not full ends where its row ends."""
     batch, hidden = 2, 7
-    around = {count: torch.full((batch + 2, count * hidden), 8.0) for count in (1, 4)}
-    inside = {count: rows[1:-1] for count, rows in around.items()}
-    from_input, from_state = _random(batch, hidden, 3), _random(batch, hidden, 3)
-    compiled.gru_forward(from_input, from_state, torch.zeros(hidden), _random(batch, hidden), inside[4], inside[1])
-    for rows in around.values():
+    gates, share, following = (torch.full((batch + 2, count * hidden), 8.0) for count in (3, 1, 1))
+    state, from_state = _random(batch, hidden), _random(batch, hidden, 3)
+    compiled.gru_forward(gates[1:-1], from_state, torch.zeros(hidden), state, share[1:-1], following[1:-1])
+    for rows in (gates, share, following):
         assert (rows[[0, -1]] == 8).all()
         assert (rows[1:-1] != 8).all()
