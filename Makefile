@@ -15,7 +15,7 @@ BUILT_FROM := pyproject.toml hatch_build.py dlcli/models/kernels.c
 PROVEN = $(shell $(BIN)/python -c 'import tomllib; \
 	print(*tomllib.load(open("pyproject.toml", "rb"))["tool"]["mutmut"]["only_mutate"], sep=",")')
 
-.PHONY: help demo test slow mutants lint format types imports smoke check clean
+.PHONY: help demo test slow mutants lint format types imports smoke reference check clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
@@ -67,6 +67,9 @@ imports: $(VENV)/.dev ## check that the layers of the code import only downwards
 
 smoke: $(VENV)/.demo ## try every config in seconds
 	$(BIN)/dlcli smoke configs/*.yaml configs/zoo/*.yaml $(DATA_DIR)
+
+reference: $(VENV)/.dev ## write docs/reference anew, from the code
+	$(BIN)/python .ci/reference.py docs/reference
 
 check: lint types imports test ## all that must be green
 

@@ -1,4 +1,4 @@
-"""Layers, losses, metrics and data sources of your own, with the same standing in a config as the built-in ones.
+"""Layers, losses, metrics, loggers and data sources of your own, with the same standing in a config as the built-in ones.
 
 A plug-in is a Python file, given with `--plugin FILE`, or an installed package with an entry point in the group
 `dlcli.plugins`. Either holds a `Plugin` called `PLUGIN`, which lists classes made from those of this module. A config can't
@@ -24,6 +24,8 @@ from dlcli.config.data import SOURCES, DataSpec
 from dlcli.config.facts import DataFacts
 from dlcli.config.layers import LAYERS
 from dlcli.config.layers.base import OwnLayer
+from dlcli.config.loggers import LOGGERS
+from dlcli.config.loggers import OwnLogger as Logger
 from dlcli.config.losses import LOSSES
 from dlcli.config.losses import OwnLoss as Loss
 from dlcli.config.metrics import METRICS
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DataSource",
     "Layer",
+    "Logger",
     "Loss",
     "Metric",
     "Plugin",
@@ -125,6 +128,7 @@ class Plugin:
     losses: tuple[type[Loss], ...] = ()
     metrics: tuple[type[Metric], ...] = ()
     sources: tuple[type[DataSource], ...] = ()
+    loggers: tuple[type[Logger], ...] = ()
 
 
 _INSTALLED: dict[str, Plugin] = {}
@@ -190,7 +194,7 @@ def plugin_failure(error: BaseException) -> UsageError | None:
     if isinstance(error, DlcliError):
         return None
     for origin, plugin in _INSTALLED.items():
-        specs = (*plugin.layers, *plugin.losses, *plugin.metrics, *plugin.sources)
+        specs = (*plugin.layers, *plugin.losses, *plugin.metrics, *plugin.sources, *plugin.loggers)
         place = _place(error, {_package(spec) for spec in specs})
         if place is not None:
             return _failure(origin, error, place, help="mend it there")
@@ -212,6 +216,7 @@ _FAMILIES: Final = (
     _Family("losses", "loss", "Loss", Loss, LOSSES),
     _Family("metrics", "metric", "Metric", Metric, METRICS),
     _Family("sources", "data source", "DataSource", DataSource, SOURCES),
+    _Family("loggers", "logger", "Logger", Logger, LOGGERS),
 )
 
 

@@ -1,12 +1,16 @@
-"""What all tests share: where real data is, and one thread for each worker."""
+"""What all tests share: where real data is, one thread for each worker, and no reports but where a test is about them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from dlcli.app.report import page
+
+_WRITE_REPORT = page.write_report
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -22,3 +26,17 @@ def shared_data() -> Path:
 def _one_thread() -> None:
     """Workers run side by side: with more threads than cores they would wait for each other."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_reports() -> Iterator[None]:
+    """Trainings in a test's own process leave their report out, which takes a second each: hundreds of tests train."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "write_report", lambda _: None)
+        yield
+
+
+@pytest.fixture
+def reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings of this test make their report, as they do for everybody else."""
+    monkeypatch.setattr(page, "write_report", _WRITE_REPORT)

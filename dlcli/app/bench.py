@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ from dlcli.data.batches import Batch
 from dlcli.models.kernels import flushed_denormals, library
 from dlcli.plugins import plugin_errors
 from dlcli.runtime.device import choose_device, device_title
-from dlcli.runtime.memory import keep_freed_memory, memory_errors
+from dlcli.runtime.memory import keep_freed_memory, memory_errors, peak_memory
 from dlcli.runtime.seed import seeded
 from dlcli.training.trainer import Trainer
 
@@ -107,7 +105,7 @@ def _measured(trainer: Trainer, flops: int | None) -> Bench:
         milliseconds=parts,
         peak_flops=peak,
         share_of_peak=None if flops is None else _BACKWARD * flops * rate / peak,
-        peak_memory=_peak_memory(device),
+        peak_memory=peak_memory(device),
     )
 
 
@@ -144,7 +142,7 @@ def _parts(trainer: Trainer) -> dict[str, float]:
         moments.append(_now(trainer.device))
         trainer.network.zero_grad(set_to_none=True)
         loss_of_batch = trainer.objective.in_group([batch.targets for batch in group])
-        losses = [loss_of_batch(batch.through(trainer.network), batch.targets, batch.steps) for batch in group]
+        losses = [loss_of_batch(trainer.outputs_for(batch), batch.targets, batch.steps) for batch in group]
         moments.append(_now(trainer.device))
         torch.stack(losses).sum().backward()
         moments.append(_now(trainer.device))
@@ -173,10 +171,3 @@ def _peak_flops(device: torch.device) -> float:
         torch.mm(first, second)
         seconds.append(_now(device) - began)
     return 2 * _PRODUCT**3 / min(seconds)
-
-
-def _peak_memory(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from operator import itemgetter
+from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812  # torch's own name for it
 
 from dlcli.app.trainable import too_short
 from dlcli.config.experiment import Experiment
 from dlcli.config.facts import DataFacts
 from dlcli.config.normalisation import FixedNormalize
 from dlcli.config.shapes import has_any_time
-from dlcli.data.dataset import Tensors
-from dlcli.data.named import each, first
+from dlcli.data.batches import Batches
+from dlcli.data.dataset import Split, Tensors
+from dlcli.data.named import first
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import DataError
+from dlcli.models.kernels import flushed_denormals
 from dlcli.models.valid_steps import fill_padding
 from dlcli.plugins import plugin_errors
 from dlcli.runtime.memory import memory_errors
+from dlcli.runtime.seed import determinism_errors, seeded
 from dlcli.training.evaluation import evaluation_batch_size
 from dlcli.training.target_scale import TargetScale
 
@@ -49,38 +51,85 @@ def infer(
     Raises:
         DataError: the samples or their lengths don't fit the network.
     """
-    preprocessing = Preprocessing(experiment.data, experiment.facts, seed=experiment.train.seed).to(device)
+    answers = in_units(score(network, experiment, inputs, lengths, device), experiment, lengths)
+    return answers if len(answers) > 1 else next(iter(answers.values()))
+
+
+def score(
+    network: nn.Module,
+    experiment: Experiment,
+    inputs: Tensor | Mapping[str, Tensor],
+    lengths: Tensor | None,
+    device: torch.device,
+) -> dict[str, Tensor]:
+    """What a network gives for samples, unchanged, each output by its name; otherwise as `infer`.
+
+    Batches, their order and their padding are those of an evaluation, and so are the settings: the samples of a split get
+    what the evaluation of that split has judged, to the last bit.
+    """
+    train = experiment.train
+    preprocessing = Preprocessing(experiment.data, experiment.facts, seed=train.seed).to(device)
     samples = preprocessing.checked(inputs)
     lengths = _checked_lengths(lengths, samples, experiment)
-    size, time = evaluation_batch_size(experiment.train), _padded_time(samples, experiment.facts)
-    parts: list[dict[str, Tensor]] = []
-    with torch.inference_mode(), plugin_errors(), memory_errors():
-        for part, of_part in _batches(samples, lengths, experiment.facts, size):
-            batch = preprocessing(each(part, lambda tensor: tensor.to(device)))
-            outputs = network(batch) if of_part is None else network(batch, of_part.to(device))
-            parts.append(_answers(outputs, of_part, time, experiment))
-    joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    return joined if len(joined) > 1 else next(iter(joined.values()))
+    count, time = len(first(samples)), _padded_time(samples, experiment.facts)
+    split = Split(samples, torch.arange(count), lengths).to(device)
+    without_answers = replace(experiment.facts, targets={})  # what a batch has as targets is the number of each sample
+    batches = Batches(split, preprocessing, evaluation_batch_size(train), facts=without_answers, seed=train.seed)
+    found: dict[str, Tensor] = {}
+    with (
+        torch.inference_mode(),
+        seeded(train.seed, deterministic=train.deterministic),
+        plugin_errors(),
+        memory_errors(),
+        determinism_errors(),
+        flushed_denormals(),
+    ):
+        for batch in batches.in_order():
+            outputs = batch.through(network)
+            named = outputs if isinstance(outputs, dict) else {experiment.graph.outputs[0]: outputs}
+            assert isinstance(batch.targets, Tensor)
+            numbers = batch.targets.cpu()
+            for name in experiment.graph.outputs:
+                is_padded = lengths is not None and _is_per_step(name, experiment)
+                _put(found, name, named[name].cpu(), numbers, (count, time) if is_padded else (count,))
+    return found
 
 
-def _batches(samples: Tensors, lengths: Tensor | None, facts: DataFacts, size: int) -> Iterator[tuple[Tensors, Tensor | None]]:
-    """Batches and their lengths, padded to the longest of each; one that is empty where there are no samples."""
-    ragged = {name for name, shape in facts.inputs.items() if has_any_time(shape)}
-    for start in range(0, max(len(first(samples)), 1), size):
-        part = each(samples, itemgetter(slice(start, start + size)))
-        if lengths is None:
-            yield part, None
-            continue
-        of_part = lengths[start : start + size]
-        time = int(of_part.max())
-        if isinstance(part, Tensor):
-            yield part[:, :time], of_part
-        else:
-            yield {name: tensor[:, :time] if name in ragged else tensor for name, tensor in part.items()}, of_part
+def _put(found: dict[str, Tensor], name: str, output: Tensor, numbers: Tensor, sizes: tuple[int, ...]) -> None:
+    """Puts a batch where its samples stand among all; of padded steps the rest is 0."""
+    if name not in found:
+        found[name] = output.new_zeros(*sizes, *output.shape[len(sizes) :])
+    if len(sizes) > 1:
+        found[name][numbers, : output.shape[1]] = output
+    else:
+        found[name][numbers] = output
+
+
+def in_units(scores: Mapping[str, Tensor], experiment: Experiment, lengths: Tensor | None) -> dict[str, Tensor]:
+    """Scores as probabilities where the loss is that of a classification, else as values in the units of the data.
+
+    Args:
+        scores: of samples, on the CPU, by output.
+        experiment: of the run.
+        lengths: as for `infer`.
+    """
+    answers = {name: _in_units(of_output, name, experiment) for name, of_output in scores.items()}
+    if lengths is None:
+        return answers
+    padding = lengths.cpu()
+    return {
+        name: fill_padding(answer, padding, 0) if _is_per_step(name, experiment) and len(answer) else answer
+        for name, answer in answers.items()
+    }
+
+
+def _is_per_step(output: str, experiment: Experiment) -> bool:
+    target = experiment.facts.target_of(output)
+    return target is not None and target.per_step
 
 
 def _checked_lengths(lengths: Tensor | None, samples: Tensors, experiment: Experiment) -> Tensor | None:
-    """The lengths as int64 on the CPU; None where nothing is padded.
+    """The lengths as int64 on the CPU; None where all samples have the size that the network reads.
 
     Raises:
         DataError: they are not those of the samples, or the network can't read sequences so short.
@@ -93,10 +142,8 @@ def _checked_lengths(lengths: Tensor | None, samples: Tensors, experiment: Exper
     count, time = len(first(samples)), _padded_time(samples, experiment.facts)
     if not count:
         return None
-    row, shortest = 0, time
-    if lengths is not None:
-        lengths = _whole_lengths(lengths.cpu(), count, time)
-        row, shortest = int(lengths.argmin()), int(lengths.min())
+    lengths = torch.full((count,), time) if lengths is None else _whole_lengths(lengths.cpu(), count, time)
+    row, shortest = int(lengths.argmin()), int(lengths.min())
     found = too_short(experiment.graph, shortest)
     if found is not None:
         node, needed = found
@@ -124,20 +171,6 @@ def _padded_time(samples: Tensors, facts: DataFacts) -> int:
     return next((samples[name].shape[1] for name, shape in facts.inputs.items() if has_any_time(shape)), 0)
 
 
-def _answers(outputs: Tensors, lengths: Tensor | None, time: int, experiment: Experiment) -> dict[str, Tensor]:
-    """The outputs of a batch by name as `infer` gives them, with answers for each step padded to `time` steps."""
-    names = experiment.graph.outputs
-    named = outputs if isinstance(outputs, dict) else {names[0]: outputs}
-    answers = {}
-    for name in names:
-        answer = _in_units(named[name], name, experiment).cpu()
-        target = experiment.facts.target_of(name)
-        if lengths is not None and target is not None and target.per_step:
-            answer = F.pad(fill_padding(answer, lengths, 0), (0, 0, 0, time - answer.shape[1]))
-        answers[name] = answer
-    return answers
-
-
 def _in_units(output: Tensor, name: str, experiment: Experiment) -> Tensor:
     """Probabilities where the loss is that of a classification, else values in the units of the data."""
     judges = experiment.train.objective_of(name).loss.judges
@@ -147,4 +180,4 @@ def _in_units(output: Tensor, name: str, experiment: Experiment) -> Tensor:
         return output.sigmoid()
     scales = experiment.data.normalize_targets
     scale = scales.get(name) if isinstance(scales, dict) else scales
-    return TargetScale(scale, output.device).in_units(output) if isinstance(scale, FixedNormalize) else output
+    return TargetScale(scale, output.device).in_units(output) if isinstance(scale, FixedNormalize) else output.clone()

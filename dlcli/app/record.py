@@ -112,16 +112,22 @@ class RunRecord:
 
     def fail(self, folder: RunFolder, error: BaseException) -> None:
         """Writes that an error ended the run, if the disk still takes it."""
-        status = "diverged" if isinstance(error, DivergedError) else "failed"
         code = error.exit_code if isinstance(error, DlcliError) else EXIT_BUG
         message = told(error)
         try:
             if isinstance(error, KeyboardInterrupt):  # a second Ctrl-C: a save may be under way, so nothing is sealed
-                folder.write_record(self.as_json("interrupted", exit_code=EXIT_SIGINT, error=message))
+                folder.write_record(self.as_json(status_after(error), exit_code=EXIT_SIGINT, error=message))
             else:
-                self.close(folder, status, exit_code=code, error=message)
+                self.close(folder, status_after(error), exit_code=code, error=message)
         except DlcliError as second:
             error.add_note(f"run.json could not say so: {second.message}")
+
+
+def status_after(error: BaseException) -> str:
+    """The status of a run that an error ended."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return "diverged" if isinstance(error, DivergedError) else "failed"
 
 
 def told(error: BaseException) -> str:

@@ -77,7 +77,7 @@ class _SignalAt:
         self._step = step
         self._ends_epoch = ends_epoch
 
-    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int, total_steps: int) -> None:
+    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int, total_steps: int, monitored: str) -> None:
         """The begin is not of interest."""
 
     def stepped(self, progress: Progress, loss: Tensor) -> None:  # noqa: ARG002 - as an observer has it
@@ -164,19 +164,23 @@ def _requests(
     progress, is_cut = Progress.from_json(recorded.state["progress"]), recorded.state.get("before_cut") is not None
     beginning = TrainRequest(
         folder.resolved_config,
-        overrides=(f"train.save_every={max(0.01, progress.elapsed_seconds / _CHECKPOINTS)}", *_WITHOUT_LIMITS),
+        overrides=(
+            f"train.save_every={max(0.01, progress.elapsed_seconds / _CHECKPOINTS)}",
+            *_WITHOUT_LIMITS,
+            "train.loggers=[]",
+        ),
         name=again.path.name,
         runs=again.path.parent,
         device=device,
         data_dir=data_dir,
         downloads=False,
+        report=False,
         observers=(_SignalAt(signal.SIGKILL, killed_after),),
     )
     ends_by_itself = progress.finished in ("epochs", "max_steps")
     end = _SignalAt(signal.SIGTERM, progress.step, ends_epoch=progress.step_in_epoch == 0 and not is_cut)
-    further = TrainRequest(
-        None, runs=again.path.parent, device=device, resume=again.path.name, observers=() if ends_by_itself else (end,)
-    )
+    observers = () if ends_by_itself else (end,)
+    further = TrainRequest(None, runs=again.path.parent, device=device, resume=again.path.name, report=False, observers=observers)
     return beginning, further
 
 

@@ -27,7 +27,7 @@ from dlcli.training.progress import Observer
 from dlcli.training.run_folder import LATEST, RunFolder, find_run
 from dlcli.training.trainer import Trainer
 
-_HARMLESS: Final = ("train.max_time", "train.early_stopping", "train.save_every")
+_HARMLESS: Final = ("train.max_time", "train.early_stopping", "train.save_every", "train.loggers")
 _CHANGES_COURSE: Final = (
     "train.epochs",
     "train.max_steps",
@@ -37,6 +37,8 @@ _CHANGES_COURSE: Final = (
     "train.clip_gradients",
 )
 _PERMITTED: Final = _HARMLESS + _CHANGES_COURSE
+_AS_A_WHOLE: Final = ("train.loggers",)
+"""Lists whose entries are not told of one by one."""
 _IN_SECONDS: Final = ("train.max_time", "train.save_every")
 _SETTLED_BY_DATA: Final = ("data.fallback", "data.normalize", "data.normalize_targets", "data.path")
 """What the resolved config has from the data that was found."""
@@ -361,6 +363,8 @@ def _value_of(config: Any, setting: str) -> Any:
 
 def _flat(value: Any, key: str = "") -> dict[str, Any]:
     """`a.b.0.c` -> value."""
+    if key in _AS_A_WHOLE:
+        return {key: value}
     if isinstance(value, dict):
         items = value.items()
     elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):

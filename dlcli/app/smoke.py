@@ -43,7 +43,10 @@ def smoke(config: Path, *, device: str = "auto", data_dir: Path | None = None) -
     """
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="dlcli-smoke-") as folder:
-        request = TrainRequest(config, overrides=_SMALL, runs=Path(folder), device=device, data_dir=data_dir, downloads=False)
+        runs = Path(folder)
+        request = TrainRequest(
+            config, overrides=_SMALL, runs=runs, device=device, data_dir=data_dir, downloads=False, report=False
+        )
         try:
             run = train(request)
             if run.exit_code != EXIT_OK:

@@ -118,9 +118,29 @@ def continue_text(
     tokens = torch.from_numpy(_encoded(prompt, vocabulary))
     found = find_checkpoint(folder, checkpoint)
     network = restored(settled, found).to(chosen).eval()
+    pieces = continued(network, settled, spec, folder, tokens=tokens.to(chosen), sampling=sampling)
+    return Continuation(folder.path, found.path.name, prompt, pieces)
+
+
+def continued(
+    network: nn.Module, settled: Experiment, spec: Text, folder: RunFolder, *, tokens: Tensor, sampling: Sampling
+) -> Iterator[str]:
+    """What follows some tokens, as texts, one after the other.
+
+    Args:
+        network: of one output, in eval mode; it may carry its state from then on.
+        settled: the experiment of the run.
+        spec: its data.
+        folder: the run's.
+        tokens: int64 (T,), on the network's device.
+        sampling: how far, and how.
+
+    Raises:
+        UsageError: the network reads a whole window at once, and there are fewer tokens.
+    """
+    vocabulary = Vocabulary.of(spec)
     scores = _scores(network, settled, folder, spec, len(tokens))
-    made = _sampled(scores, tokens.to(chosen), sampling, vocabulary)
-    return Continuation(folder.path, found.path.name, prompt, _as_texts(made, vocabulary))
+    return _as_texts(_sampled(scores, tokens, sampling, vocabulary), vocabulary)
 
 
 def _encoded(prompt: str, vocabulary: Vocabulary) -> Tokens:

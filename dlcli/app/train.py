@@ -14,7 +14,9 @@ import torch
 from dlcli.app.baseline import repeat_last
 from dlcli.app.configs import Config
 from dlcli.app.experiments import open_experiment, recorded_data_dir
-from dlcli.app.record import RunRecord, told
+from dlcli.app.loggers import attach_loggers, new_loggers
+from dlcli.app.outcomes import Keeper
+from dlcli.app.record import RunRecord, status_after, told
 from dlcli.app.resume import (
     Resumption,
     changes_of_config,
@@ -44,6 +46,7 @@ from dlcli.runtime.signals import StoppedError, StopRequest, watching_signals
 from dlcli.training.checkpoint import load_checkpoint
 from dlcli.training.checkpoint_folder import best_saved
 from dlcli.training.fitting_batch import memory_notice, smaller_batches
+from dlcli.training.loggers import check_installed
 from dlcli.training.loop import fit
 from dlcli.training.observers import Observers, TextLog
 from dlcli.training.progress import Observer
@@ -64,6 +67,7 @@ class TrainRequest:
         data_dir: where data is looked for first.
         resume: the run to go on with, or `latest`.
         downloads: whether data that is not on disk may be fetched.
+        report: whether a report is made at the end.
     """
 
     config: Config | None
@@ -74,6 +78,7 @@ class TrainRequest:
     data_dir: Path | None = None
     resume: str | None = None
     downloads: bool = True
+    report: bool = True
     observers: tuple[Observer, ...] = field(default=())
 
 
@@ -116,6 +121,7 @@ def _train(
     with plugin_errors(), memory_errors():
         experiment, dataset = open_experiment(config, request.overrides, data_dir, show.notice, downloads=request.downloads)
         check_trainable(experiment, dataset)
+        check_installed(experiment.train.loggers)
     if resumption:
         check_same_data(resumption.record, dataset)
     seeding = seeded(experiment.train.seed, deterministic=experiment.train.deterministic)
@@ -126,11 +132,12 @@ def _train(
         if notice is not None:
             show.notice(notice)
         if resumption:
-            return _go_on(trainer, experiment, dataset, data_dir, resumption, show=show, stop=stop)
+            return _go_on(trainer, experiment, dataset, data_dir, resumption, request=request, stop=stop)
         path = str(Path(config).resolve()) if isinstance(config, str | Path) else None
         record = RunRecord(trainer, experiment, dataset, config=path, overrides=request.overrides, data_dir=data_dir)
-        with _new_folder(request, config, experiment, record, show.notice) as folder:
-            return _run(trainer, folder, record, TextLog(folder.log), show=show, stop=stop, warnings=experiment.warnings)
+        with _new_folder(request, config, experiment, record, show.notice) as folder, _reported(folder, request):
+            log, warnings = TextLog(folder.log), experiment.warnings
+            return _run(trainer, experiment, folder, record, log, show=show, stop=stop, warnings=warnings)
 
 
 def _go_on(
@@ -140,11 +147,11 @@ def _go_on(
     data_dir: Path | None,
     resumption: Resumption,
     *,
-    show: Observer,
+    request: TrainRequest,
     stop: StopRequest,
 ) -> Run:
     """Takes a run up again; of one that is over and stays so nothing is changed."""
-    folder = resumption.folder
+    folder, show = resumption.folder, Observers(request.observers)
     log = TextLog(folder.log, is_held=True)
     take_up(trainer, resumption, Observers([log, show]))
     if resumption.is_closed:
@@ -156,11 +163,38 @@ def _go_on(
     if trainer.progress.finished is None:
         folder.write_resolved(as_yaml(experiment.resolved()))
     folder.write_record(record.as_json("running"))
-    return _run(trainer, folder, record, log, show=show, stop=stop)
+    with _reported(folder, request):
+        return _run(trainer, experiment, folder, record, log, show=show, stop=stop)
+
+
+@contextmanager
+def _reported(folder: RunFolder, request: TrainRequest) -> Iterator[None]:
+    """Makes the report of a run when its training ends, however it does, but for a second Ctrl-C. It changes nothing of that."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        _report(folder, request)
+        raise
+    _report(folder, request)
+
+
+def _report(folder: RunFolder, request: TrainRequest) -> None:
+    if not request.report:
+        return
+    try:
+        from dlcli.app.report.page import write_report  # noqa: PLC0415  # a tenth of a second, once the training is over
+
+        write_report(folder)
+    except (Exception, KeyboardInterrupt) as error:
+        why = "interrupted" if isinstance(error, KeyboardInterrupt) else told(error)
+        Observers(request.observers).notice(f"there is no report of the run ({why}); to make it: dlcli report {folder.path}")
 
 
 def _run(
     trainer: Trainer,
+    experiment: Experiment,
     folder: RunFolder,
     record: RunRecord,
     log: TextLog,
@@ -170,29 +204,41 @@ def _run(
     warnings: Iterable[Diagnostic] = (),
 ) -> Run:
     """Trains, judges the best epoch, and closes the record, whatever happens; the warnings come first."""
-    observer = Observers([log, show])
+    loggers = new_loggers(trainer, Observers([log, show]).notice)
+    observer = Observers([log, show, loggers])
+    keeper = Keeper(trainer, experiment, folder, observer.notice)
     try:
         for warning in warnings:
             observer.notice(warning.in_one_line())
         point_latest_at(folder)
+        attach_loggers(loggers, trainer, experiment, folder)
         with plugin_errors(), memory_errors(lambda: smaller_batches(trainer)), determinism_errors():
             fit(trainer, folder, observer, stop)
-            figures = _judged(trainer, folder, observer, stop) if trainer.progress.finished is not None else None
+            figures = _judged(trainer, folder, observer, stop, keeper) if trainer.progress.finished is not None else None
+        keeper.write()
         if figures is None:
             log.notice(f"interrupted, and saved up to step {trainer.progress.step}")
+            loggers.ended("interrupted", trainer.progress.step, {})
             return Run(folder.path, record.close(folder, "interrupted", exit_code=stop.exit_code))
+        loggers.ended("completed", trainer.progress.step, figures.get("test", {}))
         return Run(folder.path, record.close(folder, "completed", exit_code=EXIT_OK, **figures))
     except BaseException as error:
         try:
             log.notice("left at once" if isinstance(error, KeyboardInterrupt) else f"error: {told(error)}")
+            if not isinstance(error, KeyboardInterrupt):
+                keeper.write()
             observer.notice(what_is_saved(folder))
+            loggers.ended(status_after(error), trainer.progress.step, {})
         finally:
             record.fail(folder, error)
         raise
 
 
-def _judged(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopRequest) -> dict[str, Any] | None:
-    """What the best epoch's network makes of the test split; None where somebody asked to stop meanwhile."""
+def _judged(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopRequest, keeper: Keeper) -> dict[str, Any] | None:
+    """What the best epoch's network makes of the test split; None where somebody asked to stop meanwhile.
+
+    Without a test split the report shows what it makes of the validation split.
+    """
     path = best_saved(folder.checkpoints, trainer.progress.best, observer.notice)
     if path is not None:
         trainer.load_judged(load_checkpoint(path))
@@ -200,9 +246,11 @@ def _judged(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopR
     try:
         if trainer.dataset.test is not None:
             figures = {
-                "test": trainer.evaluate("test", stop),
+                "test": keeper.judged("test", stop),
                 "baseline": repeat_last(trainer.dataset, "test", trainer.objective),
             }
+        elif trainer.dataset.valid is not None:
+            keeper.judged("valid", stop)
         stop.check()
     except StoppedError:
         return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -173,9 +174,11 @@ def predict(
 
 def _tensor(inputs: Any) -> Tensor:
     try:
-        return torch.as_tensor(inputs)
+        return torch.as_tensor(np.require(inputs, requirements="W") if isinstance(inputs, np.ndarray) else inputs)
     except (TypeError, ValueError, RuntimeError) as error:
         help = "give numbers: an array or a tensor with the samples along its first axis"
+        if isinstance(inputs, str | Path):
+            help = f"files are read by the command: dlcli predict RUN {inputs}"
         raise DataError(f"{type(inputs).__name__} can't be read as samples: {error}", help=help) from error
 
 

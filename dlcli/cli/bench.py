@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
-
-import typer
+from typing import TYPE_CHECKING, Final
 
 from dlcli.cli.console import print_json, print_notice, print_result, table
-from dlcli.cli.options import DataDir, Device, Json, Plugins, Set
+from dlcli.cli.options import ConfigArgument, DataDir, Device, Json, Plugins, Set
 
 if TYPE_CHECKING:
     from dlcli.app.bench import Bench
@@ -18,7 +15,7 @@ _NO_KERNELS: Final = "kernels    torch's alone: the package was built without a 
 
 
 def bench_command(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file, or - for standard input.")],
+    config: ConfigArgument,
     set_: Set = None,
     device: Device = "auto",
     data_dir: DataDir = None,

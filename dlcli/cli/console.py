@@ -6,11 +6,13 @@ import errno
 import json
 import math
 import os
+import shutil
 import sys
 from collections.abc import Collection
 from typing import Any, TextIO, cast
 
 from dlcli.config.diagnostics import MAX_WIDTH
+from dlcli.config.hidden_characters import visible
 from dlcli.errors import ResourceError
 
 
@@ -26,6 +28,11 @@ def terminal_width() -> int:
     except (AttributeError, OSError, ValueError):  # closed, redirected or replaced
         return MAX_WIDTH
     return min(columns, MAX_WIDTH) or MAX_WIDTH
+
+
+def output_width() -> int:
+    """The columns of the terminal that stdout is shown on; where it is none, so many as a line takes at most."""
+    return shutil.get_terminal_size().columns if is_interactive(sys.stdout) else MAX_WIDTH
 
 
 def _painted(text: str, code: str) -> str:
@@ -48,7 +55,10 @@ def _print(text: str, stream: TextIO | None, end: str = "\n") -> None:
     if stream is None:  # closed by whoever started the process
         return
     try:
-        print(text, end=end, file=stream, flush=True)
+        try:
+            print(text, end=end, file=stream, flush=True)
+        except UnicodeEncodeError as error:  # a terminal that is not of UTF-8, or a name that is none
+            print(text.encode(error.encoding, "backslashreplace").decode(error.encoding), end=end, file=stream, flush=True)
     except OSError as error:
         _lead_nowhere(stream)
         if stream is sys.stdout and error.errno == errno.ENOSPC:  # else nobody reads it any more
@@ -90,14 +100,14 @@ def _lead_nowhere(stream: TextIO) -> None:
 
 def print_error(message: str, help: str | None) -> None:
     """`error: ...` and `help: ...` on stderr."""
-    print_progress(f"{_painted('error:', '1;31')} {message}")
+    print_progress(f"{_painted('error:', '1;31')} {visible(message)}")
     if help:
-        print_progress(f"{_painted('help:', '1;36')} {help}")
+        print_progress(f"{_painted('help:', '1;36')} {visible(help)}")
 
 
 def print_notice(text: str) -> None:
     """`note: ...` on stderr."""
-    print_progress(f"{_painted('note:', '1;33')} {text}")
+    print_progress(f"{_painted('note:', '1;33')} {visible(text)}")
 
 
 def print_json(value: dict[str, Any]) -> None:

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from dlcli.cli.console import print_json, print_notice, print_result
-from dlcli.cli.options import DataDir, Device, Json, Plugins, RunsDir
+from dlcli.cli.options import DataDir, Device, Json, Plugins, RunArgument, RunsDir
 
 
 def eval_command(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A folder or a name under runs/; else the newest.")] = None,
+    run: RunArgument = None,
     split: Annotated[str, typer.Option("--split", help="train, valid or test.")] = "test",
     checkpoint: Annotated[str, typer.Option("--checkpoint", help="best, last or the number of a step.")] = "best",
     runs_dir: RunsDir = Path("runs"),

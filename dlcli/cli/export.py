@@ -7,11 +7,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from dlcli.cli.console import print_json, print_result
+from dlcli.cli.completion import complete_run_or_config
+from dlcli.cli.console import print_json, print_progress, print_result
 from dlcli.cli.options import DataDir, Json, Plugins, RunsDir, Set
 from dlcli.errors import UsageError
 
 _STDOUT = Path("-")
+_TARGETS = (
+    "python: one file of plain PyTorch. safetensors: the weights, with config and facts beside them. "
+    "pt2: a program of torch.export. onnx: a file for onnxruntime and others."
+)
 
 
 def export_command(
@@ -20,12 +25,17 @@ def export_command(
         typer.Argument(
             metavar="[RUN|CONFIG]",
             help="A run, by its folder or name, a YAML file, or - for standard input; else the newest run.",
+            autocompletion=complete_run_or_config,
         ),
     ] = None,
-    to: Annotated[Literal["python"], typer.Option("--to", help="python: one file of plain PyTorch.")] = "python",
+    to: Annotated[Literal["python", "safetensors", "pt2", "onnx"], typer.Option("--to", help=_TARGETS)] = "python",
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="Else RUN/exports/model.py or CONFIG.py in this folder; - for stdout."),
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="Else RUN/exports/model.py and so on, or CONFIG.py in this folder; - for code on stdout.",
+        ),
     ] = None,
     set_: Set = None,
     runs_dir: RunsDir = Path("runs"),
@@ -33,24 +43,36 @@ def export_command(
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
-    """Write a network as code that needs no dlcli, checked to give the same outputs.
+    """Write a network as a file that needs no dlcli, checked to give the same outputs.
 
-    Example: dlcli export --output model.py
+    Example: dlcli export latest --to onnx
     """
-    from dlcli.app.export import check_free, export, write  # torch: only once there is work to do
+    _check_stdout(output, to, json)
+    from dlcli.app.export import export, write  # torch: only once there is work to do
     from dlcli.plugins import load_plugins
 
     load_plugins(plugin or ())
-    if output == _STDOUT and json:
-        raise UsageError("both the code and --json want stdout", help="give a file: dlcli export --output model.py --json")
-    if output is not None and output != _STDOUT:
-        check_free(output)
-    made = export(what, tuple(set_ or ()), runs=runs_dir, data_dir=data_dir)
+    overrides = tuple(set_ or ())
+    made = export(what, to, overrides, runs=runs_dir, data_dir=data_dir, output=output, on_progress=print_progress)
     if output == _STDOUT:
         print_result(made.text.rstrip("\n"))
         return
-    file = write(made, output)
+    write(made)
     if json:
-        print_json({**made.as_json(), "file": str(file)})
-    else:
-        print_result(f"{to:<9} {file}\nverified  the outputs of two random batches differ by at most {made.largest_difference:g}")
+        print_json(made.as_json())
+        return
+    print_result(f"{to:<11} {made.file}\nverified    {made.verified}")
+
+
+def _check_stdout(output: Path | None, to: str, json: bool) -> None:
+    """Whether stdout is asked for what it can take.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if output != _STDOUT:
+        return
+    if json:
+        raise UsageError("both the code and --json want stdout", help="give a file: dlcli export --output model.py --json")
+    if to != "python":
+        raise UsageError(f"--output - prints code, and {to} is none", help=f"give a file: dlcli export --to {to} --output FILE")

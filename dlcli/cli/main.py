@@ -16,10 +16,15 @@ import typer
 import dlcli
 from dlcli.cli.bench import bench_command
 from dlcli.cli.console import print_error, print_json, print_notice, print_progress, terminal_width
+from dlcli.cli.data import data_app
+from dlcli.cli.doctor import doctor_command
 from dlcli.cli.eval import eval_command
+from dlcli.cli.explain import explain_command
 from dlcli.cli.export import export_command
 from dlcli.cli.init import init_command
 from dlcli.cli.predict import predict_command
+from dlcli.cli.report import report_command
+from dlcli.cli.runs import runs_app
 from dlcli.cli.schema import schema_command
 from dlcli.cli.smoke import smoke_command
 from dlcli.cli.summary import summary_command
@@ -32,7 +37,7 @@ from dlcli.runtime.signals import heeded
 
 app = typer.Typer(
     help="Train CNNs and RNNs from a short YAML file.",
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -43,11 +48,16 @@ app.command("summary")(summary_command)
 app.command("eval")(eval_command)
 app.command("verify")(verify_command)
 app.command("predict")(predict_command)
+app.command("explain")(explain_command)
 app.command("bench")(bench_command)
 app.command("export")(export_command)
 app.command("smoke")(smoke_command)
 app.command("init")(init_command)
 app.command("schema")(schema_command)
+app.command("doctor")(doctor_command)
+app.command("report")(report_command)
+app.add_typer(runs_app, name="runs")
+app.add_typer(data_app, name="data")
 
 
 def _print_version(value: bool) -> None:
@@ -93,7 +103,9 @@ def run(arguments: Sequence[str]) -> int:
         The exit code.
     """
     debug, as_json = "--debug" in arguments, "--json" in arguments
-    arguments = resume_arguments([argument for argument in arguments if argument != "--debug"]) or ["--help"]
+    arguments = resume_arguments([argument for argument in arguments if argument != "--debug"])
+    if not arguments or (len(arguments) == 1 and arguments[0] in _groups()):
+        arguments = [*arguments, "--help"]
     try:
         code = app(args=arguments, prog_name="dlcli", standalone_mode=False)
     except (Exception, KeyboardInterrupt, Interrupted) as error:
@@ -152,6 +164,14 @@ def _sentence(message: str) -> str:
 
 
 def _usage_help(arguments: Sequence[str]) -> str:
-    command = arguments[0] if arguments and not arguments[0].startswith("-") else ""
-    known = {info.name for info in app.registered_commands}
+    command, of_group = (*arguments, "", "")[:2]
+    if command in _groups():
+        known = {str(info.name) for info in _groups()[command].registered_commands}
+        return f"see `dlcli {command} {of_group} --help`" if of_group in known else f"see `dlcli {command} --help`"
+    known = {str(info.name) for info in app.registered_commands}
     return f"see `dlcli {command} --help`" if command in known else "see `dlcli --help`"
+
+
+def _groups() -> dict[str, typer.Typer]:
+    """The commands that have commands of their own."""
+    return {str(info.name): info.typer_instance for info in app.registered_groups if info.typer_instance is not None}

@@ -4,38 +4,53 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from dlcli.cli.console import is_interactive, print_json, print_progress, print_result, table
-from dlcli.cli.options import DataDir, Device, Json, Plugins, RunsDir
+from dlcli.cli.console import is_interactive, print_json, print_notice, print_progress, print_result, table
+from dlcli.cli.options import DataDir, Device, Json, Plugins, RunArgument, RunsDir
+from dlcli.cli.picture_counter import picture_counter
 from dlcli.errors import UsageError
 
 if TYPE_CHECKING:  # torch: only once there is work to do
     from dlcli.app.predictions import Predictions
     from dlcli.app.text_generation import Continuation
 
+_STDIN: Final = "-"
 _WIDEST: Final = 40
 """Characters of a cell on a terminal."""
 _STEERS_A_TERMINAL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def predict_command(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A folder or a name under runs/; else the newest.")] = None,
-    file: Annotated[
-        str | None,
-        typer.Argument(metavar="[FILE]", help="Samples in a file like those of the training; - for texts, one a line."),
+    run: RunArgument = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUT",
+            help="Pictures, folders of them, or files like those of the training; - for texts, one a line.",
+        ),
     ] = None,
     prompt: Annotated[
-        str | None, typer.Option("--prompt", metavar="TEXT", help="In place of FILE: what a language model goes on with.")
+        str | None, typer.Option("--prompt", metavar="TEXT", help="In place of INPUT: what a language model goes on with.")
     ] = None,
     length: Annotated[int, typer.Option("--length", help="With --prompt: how many characters, words or bytes.")] = 400,
     temperature: Annotated[
         float, typer.Option("--temperature", help="With --prompt: 0 for the most likely text, 1 as it was learnt.")
     ] = 0.8,
     seed: Annotated[int, typer.Option("--seed", help="With --prompt: of the choice.")] = 0,
+    top_k: Annotated[
+        int | None, typer.Option("--top-k", metavar="K", min=1, help="Tell the K most probable classes; else the first.")
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="A column with the probability of each class; .jsonl and --json have them.")
+    ] = False,
+    invert: Annotated[
+        bool, typer.Option("--invert", help="Swap bright and dark in pictures, for digits that are dark on paper.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", metavar="OUT", help="A .csv or .jsonl file; else the predictions go to stdout.")
     ] = None,
@@ -46,31 +61,38 @@ def predict_command(
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
-    """Ask a run's network: for the samples of a file, or how a text goes on.
+    """Ask a run's network: for the samples of files, or how a text goes on.
+
+    Example: dlcli predict latest pictures/ --top-k 3
 
     Example: dlcli predict latest new.csv --output predictions.csv
 
     Example: dlcli predict latest --prompt "ROMEO:" --length 400
     """
-    if file is None and prompt is None and run is not None and (run == "-" or Path(run).is_file()):
-        run, file = None, run
-    _check_options(run, file, prompt, output)
+    asked = inputs or []
+    if prompt is None and run is not None and _is_input(run, runs_dir):
+        asked.insert(0, run)
+        run = None
+    _check_options(run, asked, prompt, output, {"--top-k": top_k, "--probabilities": probabilities, "--invert": invert})
     from dlcli.plugins import load_plugins
 
-    if file is not None:
-        from dlcli.app.predictions import check_output, predict_file, write_predictions
+    if prompt is None:
+        from dlcli.app.predictions import Wish, check_output, predict_inputs, write_predictions
 
         if output is not None:
-            check_output(output, file)
+            check_output(output, asked)
         load_plugins(plugin or ())
-        found = predict_file(run, file, checkpoint=checkpoint, device=device, runs=runs_dir, data_dir=data_dir)
+        wish = Wish(asked, data_dir, top_k, probabilities, invert)
+        with picture_counter() as on_progress:
+            found = predict_inputs(run, wish, checkpoint=checkpoint, device=device, runs=runs_dir, on_progress=on_progress)
+        for notice in found.notices:
+            print_notice(notice)
         if output is not None:
             write_predictions(found, output)
         _show_predictions(found, output, json)
         return
     from dlcli.app.text_generation import Sampling, continue_text
 
-    assert prompt is not None
     sampling = Sampling(length, temperature, seed)
     load_plugins(plugin or ())
     text = continue_text(run, prompt, sampling, checkpoint=checkpoint, device=device, runs=runs_dir)
@@ -80,15 +102,34 @@ def predict_command(
         _show_text(text)
 
 
-def _check_options(run: str | None, file: str | None, prompt: str | None, output: Path | None) -> None:
-    if prompt is None and file is None:
+def _is_input(first: str, runs_dir: Path) -> bool:
+    """Whether the first argument is something to predict, since the newest run is asked: what is a run is one."""
+    from dlcli.training.run_folder import LATEST, is_run
+
+    path = Path(first)
+    with suppress(OSError, ValueError):  # no file can be called so
+        if first == _STDIN or path.is_file():
+            return True
+        return path.is_dir() and first != LATEST and not is_run(path.resolve()) and not is_run(runs_dir / first)
+    return False
+
+
+def _check_options(
+    run: str | None, inputs: list[str], prompt: str | None, output: Path | None, of_inputs: dict[str, object]
+) -> None:
+    if prompt is None and not inputs:
         what = "there is nothing to predict" if run is None else f"there is nothing to predict with {run}"
         help = 'give a run and a file: dlcli predict latest FILE, or go on with a text: dlcli predict --prompt "..."'
         raise UsageError(what, help=help)
-    if prompt is not None and file is not None:
+    if prompt is None:
+        return
+    if inputs:
         raise UsageError("a file and --prompt were given", help="give one of them")
-    if prompt is not None and output is not None:
-        raise UsageError("--output is for the predictions of a file", help="send the text to a file: dlcli predict ... > FILE")
+    if output is not None:
+        raise UsageError("--output is for the predictions of files", help="send the text to a file: dlcli predict ... > FILE")
+    for option, value in of_inputs.items():
+        if value:
+            raise UsageError(f"{option} is for the predictions of files", help="leave it out")
 
 
 def _show_predictions(found: Predictions, output: Path | None, as_json: bool) -> None:
@@ -106,7 +147,8 @@ def _show_predictions(found: Predictions, output: Path | None, as_json: bool) ->
 
 
 def _samples(found: Predictions) -> str:
-    return f"{found.samples:,} sample{'' if found.samples == 1 else 's'} of {found.file}"
+    where = found.inputs[0] if len(found.inputs) == 1 else f"{len(found.inputs):,} inputs"
+    return f"{found.samples:,} sample{'' if found.samples == 1 else 's'} of {where}"
 
 
 def _cell(value: str | int | float) -> str:

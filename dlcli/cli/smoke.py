@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dlcli.cli.completion import complete_config
 from dlcli.cli.console import data_used, print_json, print_progress, print_result, table
 from dlcli.cli.options import DataDir, Device, Json, Plugins
 from dlcli.errors import EXIT_SIGNALLED
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def smoke_command(
-    configs: Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="YAML files.")],
+    configs: Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="YAML files.", autocompletion=complete_config)],
     device: Device = "auto",
     data_dir: DataDir = None,
     plugin: Plugins = None,

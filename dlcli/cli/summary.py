@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from dlcli.cli.console import print_json, print_result, table
-from dlcli.cli.options import DataDir, Json, Plugins, RunsDir, Set
+from dlcli.cli.options import DataDir, Json, Plugins, RunOrConfigArgument, RunsDir, Set
 from dlcli.errors import UsageError
 from dlcli.runtime.garbage import without_garbage_collection
 
@@ -24,9 +24,7 @@ _LEAST_WIDTH: Final = 16
 
 
 def summary_command(
-    target: Annotated[
-        str, typer.Argument(metavar="CONFIG|RUN", help="A YAML file, - for standard input, or a run's folder or name.")
-    ],
+    target: RunOrConfigArgument,
     set_: Set = None,
     data_dir: DataDir = None,
     runs_dir: RunsDir = Path("runs"),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dlcli.cli.completion import complete_config
 from dlcli.cli.console import print_json, print_progress, print_result, terminal_width
 from dlcli.cli.options import DataDir, Json, Plugins, Set
 from dlcli.config.diagnostics import Diagnostic
@@ -14,7 +15,10 @@ from dlcli.runtime.garbage import without_garbage_collection
 
 
 def validate_command(
-    configs: Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="YAML files, or - for standard input.")],
+    configs: Annotated[
+        list[Path],
+        typer.Argument(metavar="CONFIG...", help="YAML files, or - for standard input.", autocompletion=complete_config),
+    ],
     set_: Set = None,
     data_dir: DataDir = None,
     strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as errors.")] = False,

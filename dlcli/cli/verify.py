@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dlcli.cli.console import duration, print_error, print_json, print_notice, print_result
-from dlcli.cli.options import DataDir, Json, Plugins, RunsDir
+from dlcli.cli.options import DataDir, Json, Plugins, RunArgument, RunsDir
 from dlcli.errors import EXIT_OK, CheckpointError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def verify_command(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A folder or a name under runs/; else the newest.")] = None,
+    run: RunArgument = None,
     replay: Annotated[
         bool, typer.Option("--replay", help="Also train again, kill that on its way, let it go on and compare the weights.")
     ] = False,

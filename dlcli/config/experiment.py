@@ -61,6 +61,21 @@ class Experiment:
         return {"data": dump(self.data, with_name=True), "model": model, "train": dump(self.train)}
 
 
+def read_data(composed: Mapping) -> DataSpec:
+    """The data section of a composed config alone, whatever else the config says.
+
+    Raises:
+        ConfigError: it is not there, or has mistakes.
+    """
+    report = Report()
+    if composed.get("data") is None:
+        report.error("missing-key", "the config has no `data`", composed.place, help=_EXAMPLES["data"])
+    data = _data_spec(composed, _variables(composed, report), report)
+    report.raise_if_any()
+    assert data is not None
+    return data
+
+
 @dataclass(frozen=True)
 class Examination:
     """What was found in a config.

@@ -33,6 +33,7 @@ _VALUES: Final[Mapping[str, Any]] = {
     "kernel_size": 3,
     "layer": "body",
     "layers": ["flatten", {"linear": "${data.num_classes}"}],
+    "loggers": ["tensorboard"],
     "max_length": 200,
     "max_norm": 1,
     "max_time": "20m",

@@ -100,8 +100,8 @@ class R2(MetricSpec):
 METRICS = table(Accuracy, TopK, Precision, Recall, F1, MeanAbsoluteError, RootMeanSquaredError, R2)
 
 
-def check_each_once(metrics: tuple[MetricSpec, ...]) -> None:
-    """Raises ValueError where one of the metrics is named twice."""
-    names = [metric.kind for metric in metrics]
+def check_each_once(specs: tuple[Spec, ...], key: str) -> None:
+    """Raises ValueError where one of the choices in the list at a key is named twice."""
+    names = [spec.kind for spec in specs]
     if len(set(names)) < len(names):
-        raise ValueError("`metrics` names one of them twice")
+        raise ValueError(f"`{key}` names one of them twice")

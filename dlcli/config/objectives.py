@@ -27,7 +27,7 @@ class Objective(Spec):
 
     @model_validator(mode="after")
     def _each_metric_once(self) -> Self:
-        check_each_once(self.metrics or ())
+        check_each_once(self.metrics or (), "metrics")
         return self
 
 

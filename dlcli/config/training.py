@@ -1,10 +1,11 @@
 """What `train:` may say."""
 
 import re
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from dlcli.config.loggers import LOGGERS, LoggerSpec
 from dlcli.config.losses import CrossEntropy, LossSpec
 from dlcli.config.metrics import METRICS, MetricSpec, check_each_once
 from dlcli.config.objectives import LossField, Objective
@@ -105,6 +106,11 @@ class TrainSpec(Spec):
     stateful: bool = False
     """Whether recurrent layers go on with the state that the batch before left: truncated backpropagation through time (Williams
     and Peng, 1990). Each row of a batch then follows the same row of the one before, for data that is one long sequence."""
+    loggers: Annotated[tuple[LoggerSpec, ...], Choice("logger", lambda: LOGGERS)] = ()
+    """A list of where else the course is written, for example [tensorboard]."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of what is computed in a step: bfloat16 has the range of float32 and three digits; weights, losses and what is judged stay
+    float32 (Kalamkar et al., 2019, arXiv:1905.12322)."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Of weights, order, augmentation and dropout."""
     deterministic: bool = False
@@ -154,6 +160,7 @@ class TrainSpec(Spec):
         return metric is not None and metric.larger_is_better
 
     @model_validator(mode="after")
-    def _each_metric_once(self) -> Self:
-        check_each_once(self.metrics)
+    def _each_once(self) -> Self:
+        check_each_once(self.metrics, "metrics")
+        check_each_once(self.loggers, "loggers")
         return self

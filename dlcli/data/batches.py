@@ -29,6 +29,7 @@ class Batch:
         size: how many.
         lengths: steps of each sample, int64 (size,), where they differ.
         steps: for the same the places of those steps among size * time, int64 (steps,).
+        samples: their places in the split, int64 (size,), on its device.
     """
 
     inputs: Tensors
@@ -36,6 +37,7 @@ class Batch:
     size: int
     lengths: Tensor | None = None
     steps: Tensor | None = None
+    samples: Tensor | None = None
 
     def through(self, network: nn.Module) -> Tensors:
         """What a network makes of the inputs; it is given lengths only where they differ."""
@@ -136,7 +138,7 @@ class Batches:
         drawn = (samples, epoch) if epoch is not None else ()
         if self._lengths is None:
             inputs, targets = each(self._split.inputs, taken), each(self._split.targets, taken)
-            return Batch(self._preprocessing(inputs, *drawn), targets, len(numbers))
+            return Batch(self._preprocessing(inputs, *drawn), targets, len(numbers), samples=indices)
         lengths = self._lengths[numbers % self.num_samples]
         time = int(lengths.max())
 
@@ -148,7 +150,7 @@ class Batches:
         present = (torch.arange(time) < lengths[:, None]).flatten().nonzero()[:, 0].to(self._split.device)
         targets = _changed(targets, self._targets_per_step, lambda padded: padded.flatten(0, 1).index_select(0, present))
         moved = lengths.to(self._split.device)
-        return Batch(self._preprocessing(inputs, *drawn), targets, len(numbers), moved, present)
+        return Batch(self._preprocessing(inputs, *drawn), targets, len(numbers), moved, present, indices)
 
     def _numbers(self, epoch: int) -> Tensor:
         """The samples of an epoch by number: that of a sample in the second pass goes on after those of the first."""

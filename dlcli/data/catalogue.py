@@ -49,7 +49,7 @@ class Source:
         facts: what a network has to know, from as little reading as possible and without a download.
         read: all of it; the last argument says whether what is not on disk may be downloaded.
         read_new: a file like those of the training, its answers left out or left unread; the spec is the settled one of a run.
-            None where predictions come from arrays alone.
+            None where predictions come from arrays alone. Files of one picture each are read by `sources.new_pictures`.
     """
 
     facts: Facts
@@ -91,8 +91,8 @@ def _read_in(module: str) -> Read:
     return read
 
 
-_MNIST: Final = Source(_known_facts, _read_in("mnist"))
-_CIFAR: Final = Source(_known_facts, _read_in("cifar"))
+_MNIST: Final = Source(_known_facts, _read_in("mnist"), _read_new_in("mnist"))
+_CIFAR: Final = Source(_known_facts, _read_in("cifar"), _read_new_in("cifar"))
 _MEMORY_TASK: Final = Source(_known_facts, _read_in("memory_tasks"))
 
 SOURCES: Final[Mapping[type[DataSpec], Source]] = {
@@ -102,8 +102,8 @@ SOURCES: Final[Mapping[type[DataSpec], Source]] = {
     Qmnist: _MNIST,
     Cifar10: _CIFAR,
     Cifar100: _CIFAR,
-    Digits: Source(_known_facts, _read_in("digits")),
-    ImageFolder: Source(_facts_in("image_folder"), _read_in("image_folder")),
+    Digits: Source(_known_facts, _read_in("digits"), _read_new_in("new_pictures")),
+    ImageFolder: Source(_facts_in("image_folder"), _read_in("image_folder"), _read_new_in("new_pictures")),
     Arrays: Source(_facts_in("arrays"), _read_in("arrays"), _read_new_in("arrays")),
     Random: Source(_known_facts, _read_in("random_numbers")),
     Adding: _MEMORY_TASK,

@@ -150,6 +150,9 @@ def _present(values: Tensor, lengths: Tensor | None) -> Tensor:
 def _measured(values: Tensor) -> FixedNormalize:
     """Of values (N, channels); a channel that never changes gets 1, and so becomes 0."""
     moments = _moments_of_bytes(values) if values.dtype == torch.uint8 else _moments(values)
+    if not all(math.isfinite(number) for moment in moments for number in moment):
+        help = "remove the samples, or fill their values in; `dlcli data check` names them, with data.normalize=none"
+        raise DataError("the training samples hold NaN or infinity: their mean can't be measured", help=help)
     deviations = (deviation if deviation > _RESOLUTION * abs(mean) else 1.0 for mean, deviation in moments)
     return FixedNormalize(mean=tuple(mean for mean, _ in moments), std=tuple(deviations))
 

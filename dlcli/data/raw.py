@@ -94,9 +94,11 @@ class NewSamples:
         lengths: as in `RawSplit`.
         names: what each sample is called in a table of predictions: its line, its text, its time.
         steps: what the steps of a forecast are called: the time column continued.
+        notices: what a person should know of them, a line each.
     """
 
     inputs: Array | dict[str, Array]
     lengths: Array | None
     names: tuple[str, ...]
     steps: tuple[str, ...] | None = None
+    notices: tuple[str, ...] = ()

@@ -48,4 +48,4 @@ class LastStep(nn.Module):
         """Without lengths, the last one."""
         if lengths is None:
             return sequence[:, -1]
-        return sequence[torch.arange(len(lengths), device=lengths.device), lengths - 1]
+        return sequence[torch.arange(lengths.shape[0], device=lengths.device), lengths - 1]

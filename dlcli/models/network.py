@@ -86,13 +86,17 @@ class TimeDistributed(Network):
     """The layers of a graph applied to each step: (batch, time, *input) -> (batch, time, *output)."""
 
     def forward(self, inputs: Values, lengths: Tensor | None = None) -> Tensor:
-        """Runs all steps of all samples as one batch; of sequences of different lengths only the steps that are there."""
+        """Runs all steps of all samples as one batch; of sequences of different lengths only the steps that are there.
+
+        How many those are no export can tell beforehand: it runs the padding too, and puts 0 in its place.
+        """
         sequence = cast("Tensor", inputs)
-        if lengths is not None:
+        if lengths is not None and not torch.compiler.is_exporting():
             steps = cast("Tensor", super().forward(select_valid(sequence, lengths)))
             return put_back(steps, lengths, sequence.shape[1])
         output = cast("Tensor", super().forward(sequence.flatten(0, 1)))
-        return output.reshape(*sequence.shape[:2], *output.shape[1:])
+        output = output.reshape(*sequence.shape[:2], *output.shape[1:])
+        return output if lengths is None else fill_padding(output, lengths, 0)
 
 
 class ReversibleNorm(Network):
@@ -125,7 +129,7 @@ class ReversibleNorm(Network):
         if self.weight is not None and self.bias is not None:
             normalised = normalised * self.weight + self.bias
         output = cast("Tensor", super().forward(normalised, lengths))
-        steps = output.reshape(len(output), -1, sequence.shape[2])
+        steps = output.reshape(output.shape[0], -1, sequence.shape[2])
         if self.weight is not None and self.bias is not None:
             steps = (steps - self.bias) / (self.weight + self._eps**2)
         return (steps * deviation + mean).reshape(output.shape)

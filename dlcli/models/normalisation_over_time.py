@@ -13,7 +13,9 @@ class BatchNorm1d(AcrossSteps, nn.BatchNorm1d):
     """Each feature over the batch and all steps."""
 
     def padded_forward(self, sequence: Tensor, lengths: Tensor) -> Tensor:
-        """The valid steps of all samples are one batch of vectors."""
+        """The valid steps of all samples are one batch of vectors; in an export, which trains nothing, each step is by itself."""
+        if torch.compiler.is_exporting():
+            return fill_padding(OverTime.forward(self, sequence), lengths, 0)
         values = nn.BatchNorm1d.forward(self, select_valid(sequence, lengths))
         return put_back(values, lengths, sequence.shape[1])
 

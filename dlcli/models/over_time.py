@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812  # torch's own name for it
 
 from dlcli.config.layers.windows import conv_size
 from dlcli.config.shapes import Time
-from dlcli.models.valid_steps import fill_padding
+from dlcli.models.valid_steps import fill_padding, steps_at
 
 
 class OverTime(nn.Module):
@@ -53,7 +53,7 @@ class Conv1d(AcrossSteps, nn.Conv1d):
         before, after = self._reversed_padding_repeated_twice
         steps = torch.arange(-before, sequence.shape[1] + after, device=sequence.device)
         sources = _SOURCES[self.padding_mode](steps, lengths[:, None])
-        padded = sequence.take_along_dim(sources[..., None], 1).transpose(1, 2)
+        padded = steps_at(sequence, sources).transpose(1, 2)
         output = F.conv1d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
         return output.transpose(1, 2)
 
@@ -123,11 +123,12 @@ class MaxPool1d(AcrossSteps, nn.MaxPool1d):
     """Largest value of each window of steps."""
 
     def padded_forward(self, sequence: Tensor, lengths: Tensor) -> Tensor:
-        """Padding is never the largest."""
+        """Padding is never the largest. Torch's pool over one axis is not for numbers of steps that an export leaves open."""
         stride, dilation = _single(self.stride), _single(self.dilation)
         windows = _Windows(_single(self.kernel_size), stride, _single(self.padding), dilation, self.ceil_mode)
-        output = F.max_pool1d(windows.laid_out(sequence, lengths, -torch.inf), windows.kernel, stride, 0, dilation)
-        return fill_padding(output.transpose(1, 2), windows.count.at(lengths), 0)
+        rows = windows.laid_out(sequence, lengths, -torch.inf).unsqueeze(2)
+        output = F.max_pool2d(rows, (1, windows.kernel), (1, stride), 0, (1, dilation))
+        return fill_padding(output.squeeze(2).transpose(1, 2), windows.count.at(lengths), 0)
 
 
 class AvgPool1d(AcrossSteps, nn.AvgPool1d):
@@ -182,7 +183,7 @@ def _adaptive_windows(sequence: Tensor, lengths: Tensor, count: int) -> tuple[Te
     ends = ((index + 1) * lengths[:, None] + count - 1) // count
     places = torch.arange(sequence.shape[1] // count + 2, device=lengths.device)
     steps = torch.minimum(starts[..., None] + places, ends[..., None] - 1)
-    values = sequence.take_along_dim(steps.flatten(1)[..., None], 1)
+    values = steps_at(sequence, steps.flatten(1))
     return values.unflatten(1, steps.shape[1:]), ends - starts
 
 

@@ -13,6 +13,8 @@ from dlcli.config.shapes import Shape
 from dlcli.errors import UsageError
 from dlcli.models.python_forward import Forward, forward_of
 from dlcli.models.python_layout import LINE_LENGTH, laid_out
+from dlcli.models.python_length_functions import LENGTHS_OF, MASKED
+from dlcli.models.python_lengths import source_with_lengths, takes_lengths, time_of
 from dlcli.models.python_names import class_name, registration, stem_of
 from dlcli.models.python_nesting import nesting_source, own_weights
 from dlcli.models.python_parameters import Parameters, ShapeTexts, Slot, axis_names
@@ -33,6 +35,8 @@ def python_module(graph: Graph, introduction: str) -> str:
         UsageError: a layer comes from a plug-in.
     """
     classes = _Classes()
+    if takes_lengths(graph):
+        classes.functions |= dict.fromkeys((LENGTHS_OF, MASKED))
     classes.add(graph, None)
     bodies = "\n\n\n".join([*classes.functions, *classes.texts()])
     uses = {name: re.search(rf"(?<![\w.\"]){name}\.", bodies) is not None for name in ("torch", "F")}
@@ -109,8 +113,7 @@ class _Classes:
         sources: dict[str, LayerSource] = {}
         for node in graph.nodes:
             source = sources[node.name] = _source(node)
-            if source.function is not None:
-                self.functions[source.function] = None
+            self.functions |= dict.fromkeys(source.functions)
             if node.shares is not None:
                 continue
             if node.body is not None:
@@ -125,7 +128,7 @@ class _Classes:
             starts = tuple(str(argument.value) for argument in weight.arguments)
             members.append(_Member(name, weight.function, starts))
             contents.append(weight.arguments)
-        forward = forward_of(graph, sources)
+        forward = forward_of(graph, sources, is_whole=owner is None)
         stem = NETWORK if owner is None else owner.block or stem_of(owner.name)
         values = [*graph.inputs.values(), *(line.shape for line in forward.lines if line.shape)]
         axes = tuple(axis_names(shape) for shape in values)
@@ -154,7 +157,8 @@ def _source(node: LayerNode) -> LayerSource:
         if write is None:
             message = f"`{node.name}` is a `{node.spec.kind}`, a layer of a plug-in: dlcli can't write it as code"
             raise UsageError(message, help="use layers of dlcli's own vocabulary")
-        return write(node.spec, node.input_shapes)
+        has_lengths = time_of(node.input_shapes[0]) is not None
+        return source_with_lengths(node) if has_lengths else write(node.spec, node.input_shapes)
     return nesting_source(node)
 
 

@@ -12,9 +12,27 @@ RUNNING: Final = "x"
 """The variable for what only the next line reads."""
 STATE: Final = "h"
 """The variable for a recurrent layer's last state."""
-_FUNCTIONS: Final = ("drop_recurrent", "reversible_norm", "affine_reversible_norm")
+_FUNCTIONS: Final = (
+    "drop_recurrent",
+    "reversible_norm",
+    "affine_reversible_norm",
+    "masked",
+    "over_valid_steps",
+    "recur",
+    "recur_with",
+    "padded_conv1d",
+    "lengths_of",
+    "mean_over_time",
+    "last_step",
+    "largest_of_windows",
+    "mean_of_windows",
+    "adaptive_windows",
+    "mean_of_adaptive_windows",
+    "group_norm",
+    "instance_norm",
+)
 """Those that a module may have beside its classes."""
-_TAKEN: Final = frozenset({RUNNING, STATE, "_", "self", "torch", "nn", "F", "Tensor", *_FUNCTIONS})
+_TAKEN: Final = frozenset({RUNNING, STATE, "_", "self", "lengths", "torch", "nn", "F", "Tensor", *_FUNCTIONS})
 _UNFIT: Final = _TAKEN | frozenset(keyword.kwlist) | (frozenset(dir(builtins)) - {"input"})
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from dlcli.config.graph import LayerNode
 from dlcli.config.layers.nesting import ReversibleNorm, TimeDistributed
 from dlcli.config.shapes import channels_of
+from dlcli.models.python_lengths import nesting_with_lengths, time_of
 from dlcli.models.python_source import REQUIRED, Argument, Call, Code, LayerSource
 
 _REVERSIBLE_NORM: Final = '''def reversible_norm(layers: nn.Module, x: Tensor, eps: float) -> Tensor:
@@ -29,12 +30,14 @@ _AFFINE_REVERSIBLE_NORM: Final = '''def affine_reversible_norm(layers: nn.Module
 
 def nesting_source(node: LayerNode) -> LayerSource:
     """The call of the class of a nesting."""
+    if time_of(node.input_shapes[0]) is not None:
+        return nesting_with_lengths(node)
     if isinstance(node.spec, TimeDistributed):
         return LayerSource(None, "{layer}({0}.flatten(0, 1)).unflatten(0, {0}.shape[:2])")
     if isinstance(node.spec, ReversibleNorm):
         name = "affine_reversible_norm" if node.spec.affine else "reversible_norm"
         function = _AFFINE_REVERSIBLE_NORM if node.spec.affine else _REVERSIBLE_NORM
-        return LayerSource(None, f"{name}({{layer}}, {{0}}, {node.spec.eps})", function=function)
+        return LayerSource(None, f"{name}({{layer}}, {{0}}, {node.spec.eps})", functions=(function,))
     return LayerSource(None)
 
 

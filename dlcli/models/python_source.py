@@ -77,14 +77,14 @@ class LayerSource:
         value: the expression; `{layer}` is the module, `{0}`, `{1}` ... what the layer reads.
         target: what the value is assigned to, where it is a tuple.
         before: a statement that must come first.
-        function: a function that they call, which the module has once.
+        functions: those that they call, which the module has once, each below those that it calls itself.
     """
 
     module: Call | None
     value: str = CALL
     target: str = "{target}"
     before: str | None = None
-    function: str | None = None
+    functions: tuple[str, ...] = ()
 
 
 Writer = Callable[[Any, Shapes], LayerSource]
@@ -358,14 +358,15 @@ def _recurrent(layer: str, *own: Argument) -> Writer:
                 Argument("bidirectional", spec.bidirectional, default=False),
             ),
         )
-        call, function = CALL, None
+        call: str = CALL
+        functions: tuple[str, ...] = ()
         if spec.recurrent_dropout:
             dropped = f"drop_recurrent({{layer}}, {spec.recurrent_dropout})"
-            call, function = f"torch.func.functional_call({{layer}}, {dropped}, {{0}})", _DROP_RECURRENT
+            call, functions = f"torch.func.functional_call({{layer}}, {dropped}, {{0}})", (_DROP_RECURRENT,)
         if spec.return_ == "sequence":
-            return LayerSource(module, call, target="{target}, _", function=function)
+            return LayerSource(module, call, target="{target}, _", functions=functions)
         top = "torch.cat((h[-2], h[-1]), dim=1)" if spec.bidirectional else "h[-1]"
-        return LayerSource(module, top, before=f"_, {states} = {call}", function=function)
+        return LayerSource(module, top, before=f"_, {states} = {call}", functions=functions)
 
     return write
 

@@ -38,6 +38,7 @@ class Recurrent(nn.RNNBase):
 
     Attributes:
         recurrent_init: how the hidden-to-hidden weights start; None as all others do.
+        function: torch's calculation; an export has another in its place, which torch does not look into.
         carries: whether a call starts from the state that the call before it left, as `dlcli.models.carried_state` says.
         carried: that state; empty before the first call, which starts from 0.
     """
@@ -49,6 +50,7 @@ class Recurrent(nn.RNNBase):
         self.last = last
         self.recurrent_dropout = recurrent_dropout
         self.recurrent_init: InitSpec | None = None
+        self.function = _FUNCTIONS[self.mode]
         self.carries = False
         self.carried: States = ()
 
@@ -59,6 +61,9 @@ class Recurrent(nn.RNNBase):
             sequence: (batch, time, features).
             lengths: (batch,), where the numbers of steps differ; outputs behind a length are arbitrary, and finite.
         """
+        if torch.is_autocast_enabled(sequence.device.type) and sequence.device.type == "cpu":  # torch has no such layer there
+            with torch.autocast("cpu", enabled=False):
+                return self(sequence.to(self.all_weights[0][0].dtype), lengths)  # type: ignore[no-any-return]
         weights = [self._with_dropped(group) for group in self.all_weights]
         if lengths is None:
             outputs, *states = self._run_stack(sequence, weights)
@@ -70,7 +75,7 @@ class Recurrent(nn.RNNBase):
         if self.bidirectional:
             return self._run_both_ways(sequence.transpose(0, 1).contiguous(), lengths, weights)
         outputs = self._run_stack(sequence, weights)[0]
-        return outputs[torch.arange(len(lengths), device=lengths.device), lengths - 1] if self.last else outputs
+        return outputs[torch.arange(lengths.shape[0], device=lengths.device), lengths - 1] if self.last else outputs
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
@@ -98,7 +103,7 @@ class Recurrent(nn.RNNBase):
 
     def _run_stack(self, sequence: Tensor, weights: list[list[Tensor]]) -> tuple[Tensor, ...]:
         """All layers and directions on (batch, time, features): outputs and states."""
-        start = self._carried_rows(len(sequence)) if self.carried else self._zeros(sequence, len(weights), len(sequence))
+        start = self._carried_rows(sequence.shape[0]) if self.carried else self._zeros(sequence, len(weights), sequence.shape[0])
         if has_pass(sequence, weights[0]):
             return self._run_passes(sequence.transpose(0, 1), start, weights)
         flat = [weight for group in weights for weight in group]
@@ -130,12 +135,12 @@ class Recurrent(nn.RNNBase):
 
     def _run_both_ways(self, values: Tensor, lengths: Tensor, weights: list[list[Tensor]]) -> Tensor:
         """Layer by layer and direction by direction: time-first (time, batch, features) to what the layer gives."""
-        turned = _turned_rows(lengths, len(values))
+        turned = _turned_rows(lengths, values.shape[0])
         for layer in range(self.num_layers):
             ahead = self._run_one_way(values, weights[2 * layer])
             back = self._run_one_way(_turn(values, turned), weights[2 * layer + 1])
             if self.last and layer == self.num_layers - 1:
-                ends = lengths - 1, torch.arange(len(lengths), device=lengths.device)
+                ends = lengths - 1, torch.arange(lengths.shape[0], device=lengths.device)
                 return torch.cat((ahead[ends], back[ends]), dim=1)
             values = torch.cat((ahead, _turn(back, turned)), dim=2)
             if layer < self.num_layers - 1:
@@ -153,7 +158,7 @@ class Recurrent(nn.RNNBase):
     def _call(self, values: Tensor, start: States, weights: list[Tensor], **options: Any) -> tuple[Tensor, ...]:
         states = start if self.mode == "LSTM" else start[0]
         with _without_remark() if self.proj_size else nullcontext():
-            return _FUNCTIONS[self.mode](values, states, weights, has_biases=self.bias, train=self.training, **options)
+            return self.function(values, states, weights, has_biases=self.bias, train=self.training, **options)
 
     def _zeros(self, values: Tensor, layers: int, batch: int) -> States:
         """The states that a sequence starts from."""
@@ -194,7 +199,7 @@ def _turned_rows(lengths: Tensor, time: int) -> Tensor:
     """Where each row of flattened (time, batch) stands once every sequence is turned around and its padding stays behind it."""
     steps = torch.arange(time, device=lengths.device)[:, None]
     turned = torch.where(is_valid(lengths, time).T, lengths - 1 - steps, steps)
-    return (turned * len(lengths) + torch.arange(len(lengths), device=lengths.device)).flatten()
+    return (turned * lengths.shape[0] + torch.arange(lengths.shape[0], device=lengths.device)).flatten()
 
 
 def _turn(values: Tensor, rows: Tensor) -> Tensor:

@@ -21,6 +21,11 @@ def fill_padding(sequence: Tensor, lengths: Tensor, value: float) -> Tensor:
     return sequence.masked_fill(padded.view(*padded.shape, *(1,) * (sequence.dim() - 2)), value)
 
 
+def steps_at(sequence: Tensor, steps: Tensor) -> Tensor:
+    """Some steps of each sample: (batch, time, features) and their places, int64 (batch, steps) -> (batch, steps, features)."""
+    return sequence.gather(1, steps[..., None].expand(-1, -1, sequence.shape[2]))
+
+
 def moments(sequence: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
     """The mean and the variance of each feature over the valid steps, all where there are no lengths.
 
@@ -46,7 +51,7 @@ def select_valid(sequence: Tensor, lengths: Tensor) -> Tensor:
 
 def put_back(values: Tensor, lengths: Tensor, time: int) -> Tensor:
     """What `select_valid` took out, where it was, and 0 in the padding: (valid steps, ...) -> (batch, time, ...)."""
-    steps = values.new_zeros(len(lengths) * time, *values.shape[1:])
+    steps = values.new_zeros(lengths.shape[0] * time, *values.shape[1:])
     return steps.index_copy(0, _places(lengths, time), values).reshape(-1, time, *values.shape[1:])
 
 

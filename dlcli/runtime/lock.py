@@ -85,7 +85,7 @@ def locked(folder: Path) -> Iterator[bool]:
 def holder_of(folder: Path) -> Holder | None:
     """Who holds the lock of a folder; None where nobody does, or where it can't be known."""
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_NONBLOCK)  # a pipe in its place holds nobody up
     except OSError:
         return None
     try:

@@ -1,10 +1,11 @@
-"""How the C library keeps freed memory, and what happens when there is none left."""
+"""How the C library keeps freed memory, how much was used, and what happens when there is none left."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
 import re
+import resource
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -93,6 +94,14 @@ def return_freed_memory(device: torch.device) -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
         if trim is not None:
             trim(0)
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most bytes in use at once so far: of the process on the CPU, of tensors on a CUDA device."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def available_memory(device: torch.device, root: Path = Path("/")) -> int | None:

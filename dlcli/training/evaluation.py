@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dlcli.config.training import TrainSpec
 from dlcli.data.batches import Batch, Batches
-from dlcli.data.dataset import Dataset
+from dlcli.data.dataset import Dataset, Tensors
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import UsageError
 from dlcli.models.carried_state import carry_state, restore_state, state_of
@@ -47,7 +47,13 @@ def evaluation_batches(dataset: Dataset, split: str, preprocessing: Preprocessin
     return Batches(samples, preprocessing, size, facts=dataset.facts, seed=train.seed, in_streams=train.stateful)
 
 
-def evaluate(network: nn.Module, batches: Batches, objective: Objective, stop: StopRequest | None = None) -> dict[str, float]:
+def evaluate(
+    network: nn.Module,
+    batches: Batches,
+    objective: Objective,
+    stop: StopRequest | None = None,
+    look: Callable[[Batch, Tensors], None] | None = None,
+) -> dict[str, float]:
     """Loss and metrics over all samples of a split.
 
     Args:
@@ -55,6 +61,7 @@ def evaluate(network: nn.Module, batches: Batches, objective: Objective, stop: S
         batches: of the split, in order, on the network's device.
         objective: the training's.
         stop: read before each batch.
+        look: is shown each batch and what the network makes of it.
 
     Returns:
         `loss` and each metric by its name, as `TrainSpec.measured` has it; of several outputs also each `OUTPUT/loss`.
@@ -66,7 +73,10 @@ def evaluate(network: nn.Module, batches: Batches, objective: Objective, stop: S
     with _judged(network, carries=batches.in_streams), torch.inference_mode():
         for batch in batches.in_order():
             stop.check()
-            tally.update(batch.through(network), batch.targets, batch.steps)
+            outputs = batch.through(network)
+            tally.update(outputs, batch.targets, batch.steps)
+            if look is not None:
+                look(batch, outputs)
     return tally.figures()
 
 

@@ -133,7 +133,7 @@ def _evaluation_size(trainer: Trainer, size: int) -> int:
 def _loss(trainer: Trainer, size: int) -> Tensor:
     batch = _batch(trainer, size)
     reset_state(trainer.network)
-    return trainer.objective(batch.through(trainer.network), batch.targets, batch.steps)
+    return trainer.objective(trainer.outputs_for(batch), batch.targets, batch.steps)
 
 
 def _batch(trainer: Trainer, size: int) -> Batch:

@@ -37,7 +37,7 @@ def fit(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopReque
         progress.finished = trainer.why_over()
     if progress.finished is None:
         sizes = {"steps_per_epoch": trainer.steps_per_epoch, "total_steps": trainer.total_steps}
-        observer.started(progress, epochs=spec.epochs, **sizes)
+        observer.started(progress, epochs=spec.epochs, **sizes, monitored=monitored(trainer))
     training_began = time.perf_counter() - progress.elapsed_seconds
     with CheckpointWriter(folder, observer.notice) as writer:
         while progress.finished is None:

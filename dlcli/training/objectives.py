@@ -58,6 +58,11 @@ class Objective(ABC):
     def tally(self) -> Tally:
         """An empty tally."""
 
+    @property
+    @abstractmethod
+    def parts(self) -> Mapping[str, SingleObjective]:
+        """What each output is trained for, by its name; of one output, without a name."""
+
 
 class SingleObjective(Objective):
     """Of one output.
@@ -94,12 +99,21 @@ class SingleObjective(Objective):
         """What the loss compares the output with."""
         return self._spec.judges
 
+    @property
+    def target(self) -> Target:
+        """What the output is compared with."""
+        return self._target
+
+    @property
+    def parts(self) -> Mapping[str, SingleObjective]:
+        return {"": self}
+
     def __call__(self, outputs: Tensors, targets: Tensors, steps: Tensor | None = None) -> Tensor:
         return self.loss(self.judged(outputs, steps), self.answers(targets))
 
     def loss(self, outputs: Tensor, answers: Tensor) -> Tensor:
         """The mean loss of outputs, those of steps that are not there left out."""
-        return self._loss(outputs, answers if self._scale is None else self._scale.standardised(answers))
+        return self._loss(outputs, self.in_scale(answers))
 
     def in_group(self, group: Sequence[Tensors]) -> LossOfBatch:
         total = sum(self.weight(targets) for targets in group)
@@ -118,6 +132,10 @@ class SingleObjective(Objective):
         if steps is None or not self._target.per_step:
             return outputs
         return outputs.flatten(0, 1).index_select(0, steps)
+
+    def in_scale(self, answers: Tensor) -> Tensor:
+        """Answers in the scale in which the loss compares them with outputs."""
+        return answers if self._scale is None else self._scale.standardised(answers)
 
     def in_units(self, outputs: Tensor) -> Tensor:
         """Outputs in the units of the data."""
@@ -160,6 +178,10 @@ class SumOfObjectives(Objective):
 
     def __init__(self, parts: Mapping[str, tuple[float, SingleObjective]]) -> None:
         self._parts = parts
+
+    @property
+    def parts(self) -> Mapping[str, SingleObjective]:
+        return {name: part for name, (_, part) in self._parts.items()}
 
     def __call__(self, outputs: Tensors, targets: Tensors, steps: Tensor | None = None) -> Tensor:
         assert isinstance(outputs, dict)

@@ -21,9 +21,11 @@ class Observers:
     def __init__(self, observers: Iterable[Observer]) -> None:
         self._observers = tuple(observers)
 
-    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int, total_steps: int) -> None:
+    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int, total_steps: int, monitored: str) -> None:
         for observer in self._observers:
-            observer.started(progress, epochs=epochs, steps_per_epoch=steps_per_epoch, total_steps=total_steps)
+            observer.started(
+                progress, epochs=epochs, steps_per_epoch=steps_per_epoch, total_steps=total_steps, monitored=monitored
+            )
 
     def stepped(self, progress: Progress, loss: Tensor) -> None:
         for observer in self._observers:
@@ -53,7 +55,7 @@ class TextLog:
         self._is_held = is_held
         self._waiting = ""
 
-    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int, total_steps: int) -> None:
+    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int, total_steps: int, monitored: str) -> None:  # noqa: ARG002 - as an observer has it
         if progress.step:
             self.notice(f"going on after step {progress.step} (epoch {progress.epoch + 1} of {epochs})")
         else:

@@ -105,8 +105,12 @@ def _gain(value: float, old: float | None, larger_is_better: bool) -> float:
 class Observer(Protocol):
     """Looks at a training. It may show or write what it sees, and changes nothing."""
 
-    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int, total_steps: int) -> None:
-        """The loop is about to take its first step; `total_steps` are fewer than all epochs have where `max_steps` says so."""
+    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int, total_steps: int, monitored: str) -> None:
+        """The loop is about to take its first step.
+
+        `total_steps` are fewer than all epochs have where `max_steps` says so; `monitored` is the key of the value, in the
+        records of epochs, that decides which is best.
+        """
 
     def stepped(self, progress: Progress, loss: Tensor) -> None:
         """A step was taken. `loss` is on the device: reading its value waits for the device."""

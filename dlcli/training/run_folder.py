@@ -23,7 +23,9 @@ from dlcli.training.metrics_log import MetricsLog
 LATEST: Final = "latest"
 """What the newest run is called, by whoever asks for it and by the link beside it."""
 
-_SEALED: Final = ("config.yaml", "config.resolved.yaml", "run.json", "metrics.jsonl", "metrics.csv", "train.log")
+_OUTCOME: Final = "outcome.safetensors"
+
+_SEALED: Final = ("config.yaml", "config.resolved.yaml", "run.json", "metrics.jsonl", "metrics.csv", "train.log", _OUTCOME)
 """What `RunFolder.seal` notes: all but the checkpoints, which have manifests of their own."""
 
 _ABANDONED_AFTER: Final = 3600
@@ -51,6 +53,15 @@ class RunFolder:
         return self.path / "train.log"
 
     @property
+    def outcome(self) -> Path:
+        """What is kept for a report."""
+        return self.path / _OUTCOME
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
     def metrics(self) -> MetricsLog:
         return MetricsLog(self.path)
 
@@ -66,6 +77,10 @@ class RunFolder:
     def write_record(self, record: dict[str, Any]) -> None:
         """Replaces run.json."""
         write_durably(self.path / "run.json", json.dumps(record, indent=2).encode() + b"\n")
+
+    def write_outcome(self, content: bytes) -> None:
+        """Replaces what is kept for a report."""
+        write_durably(self.outcome, content)
 
     def read_record(self) -> dict[str, Any]:
         """run.json as plain values.
@@ -90,9 +105,10 @@ class RunFolder:
         write_durably(self.path / MANIFEST, manifest_of(entries))
 
     def unseal(self) -> None:
-        """Takes that note back: the training goes on. Also removes what killed processes left half written."""
+        """Takes that note back: the training goes on. Also removes what killed processes left half written, and the outcome."""
         with disk_errors(self.path / MANIFEST):
             (self.path / MANIFEST).unlink(missing_ok=True)
+            self.outcome.unlink(missing_ok=True)
             remove_leftovers(self.path, (*_SEALED, MANIFEST))
 
     @property

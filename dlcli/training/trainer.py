@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from dlcli.config.training import TrainSpec
 from dlcli.data.batches import Batch, Batches
-from dlcli.data.dataset import Dataset
+from dlcli.data.dataset import Dataset, Tensors
+from dlcli.data.named import each
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import CheckpointError, DivergedError
 from dlcli.models.carried_state import carry_state, reset_state, restore_state, state_of
@@ -137,6 +138,14 @@ class Trainer:
             self.check_losses()
         return loss
 
+    def outputs_for(self, batch: Batch) -> Tensors:
+        """The network's outputs for a batch, computed in the training's precision and given in float32."""
+        if self.spec.precision == "float32":
+            return batch.through(self.network)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            outputs = batch.through(self.network)
+        return each(outputs, Tensor.float)
+
     def update(self) -> None:
         """The part of a step that changes the weights, by their gradients."""
         clip = self.spec.clip_gradients
@@ -167,11 +176,11 @@ class Trainer:
         Raises:
             DivergedError: it is NaN or infinite.
         """
-        loss = loss_of_batch(batch.through(self.network), batch.targets, batch.steps)
+        loss = loss_of_batch(self.outputs_for(batch), batch.targets, batch.steps)
         if self._sees_each_loss and not math.isfinite(loss.item()):
 
             def run(other: Batch) -> Tensor:
-                return loss_of_batch(other.through(self.network), other.targets, other.steps)
+                return loss_of_batch(self.outputs_for(other), other.targets, other.steps)
 
             what, help = first_bad(self.network, group, run, self.spec, updates=self.progress.step)
             raise DivergedError(f"{self._told(loss.item(), self.progress.step + 1)}: {what}", help=help)
@@ -235,14 +244,16 @@ class Trainer:
         self._sums.write_to(self.progress)
         return self.progress.norm_sum / self.progress.num_norms if self.progress.num_norms else None
 
-    def evaluate(self, split: str, stop: StopRequest | None = None) -> dict[str, float]:
-        """Loss and metrics of the judged network on a split that is there.
+    def evaluate(
+        self, split: str, stop: StopRequest | None = None, look: Callable[[Batch, Tensors], None] | None = None
+    ) -> dict[str, float]:
+        """Loss and metrics of the judged network on a split that is there; `look` is as for `evaluation.evaluate`.
 
         Raises:
             StoppedError: somebody asked to stop meanwhile.
         """
         batches = evaluation_batches(self.dataset, split, self.preprocessing, self.spec)
-        return evaluate(self.judged_network, batches, self.objective, stop)
+        return evaluate(self.judged_network, batches, self.objective, stop, look)
 
     def first_bad_of(self, split: str) -> tuple[str, str] | None:
         """Where an evaluation's NaN or infinity comes from and what to do about it; None where each batch's loss is finite."""

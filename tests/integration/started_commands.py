@@ -86,8 +86,10 @@ def _command(arguments: list[str], folder: Path, printed: tuple[Path, Path], dis
     """The process: `dlcli` as a shell would start it, the leader of its own process group."""
     import torch
 
+    from dlcli.app.report import page
     from dlcli.cli.main import main
 
+    page.write_report = lambda _: None  # type: ignore[assignment] # it takes longer than the training
     os.setsid()
     for stream, path in zip((1, 2), printed, strict=True):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)

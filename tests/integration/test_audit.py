@@ -144,7 +144,7 @@ def test_no_code_is_run_but_that_of_installed_packages(audit: Audit) -> None:
     """
     for _, file, cause in audit.events("exec"):
         if file == "exported.py":
-            assert cause == str(_PACKAGE / "app" / "export.py")
+            assert cause == str(_PACKAGE / "app" / "export" / "python.py")
         elif Path(file).is_absolute():
             assert _is_installed(file)
         else:
@@ -153,10 +153,10 @@ def test_no_code_is_run_but_that_of_installed_packages(audit: Audit) -> None:
 
 
 def test_no_text_of_a_config_becomes_code(audit: Audit) -> None:
-    """Nothing that is compiled or executed names the stranger."""
+    """Nothing that is compiled or executed names the stranger, but for what our own modules say of strangers."""
     compiled = audit.events("compile", "exec")
     assert compiled
-    assert [event for event in compiled if "stranger" in event[1]] == []
+    assert [event for event in compiled if "stranger" in event[1] and not event[1].startswith(f"{_PACKAGE}{os.sep}")] == []
 
 
 def test_nothing_that_a_config_names_is_imported(audit: Audit) -> None:

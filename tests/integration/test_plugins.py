@@ -111,7 +111,7 @@ def test_a_data_source_is_trained_on_and_judged_again(source: Path) -> None:
 
 def test_a_plugin_is_loaded_from_python(source: Path) -> None:
     """The page's last lines."""
-    code = _blocks("python")[2] + 'print(run.record["test"]["accuracy"])'
+    code = _blocks("python")[3] + 'print(run.record["test"]["accuracy"])'
     done = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) > 0.9

@@ -34,6 +34,9 @@ data: {name: ts, path: V_TRAIN.ts, split: {valid: 0, test: 0}}
 model: {layers: [gru: {hidden_size: 4, return: last, bidirectional: true}, linear: "${data.num_classes}"]}
 train: {epochs: 2, batch_size: 8}
 """
+_WINDOWS = _SERIES.replace(
+    "gru: {hidden_size: 4, return: last, bidirectional: true}", "conv1d: {out_channels: 2, kernel_size: 3}, global_max_pool"
+)
 _FORECAST = """\
 data: {name: csv, path: hours.csv, target: [load, wind], time: date, window: 6, horizon: 3}
 model: {layers: [gru: {hidden_size: 4, return: last}, linear: "${data.num_targets}"]}
@@ -55,6 +58,7 @@ model: {layers: [embedding: 4, LAYER, linear: "${data.num_classes}"]}
 train: {epochs: 2}
 """
 _PICTURES = "data: {name: digits, limit: 60}\nmodel: {layers: [flatten, linear: 10]}\ntrain: {epochs: 1}\n"
+_MADE_UP = "data: {name: random, sizes: 3, num_samples: 60}\nmodel: {layers: [linear: 10]}\ntrain: {epochs: 1}\n"
 
 
 def _series() -> list[np.ndarray]:
@@ -167,6 +171,69 @@ def test_texts_come_from_a_file_or_from_standard_input(trained: Trained, cli: Cl
     assert all(row[1] in ("'+x", "'-1 or 2") and 0.5 <= float(row[2]) <= 1 for row in rows)
 
 
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        (b"", 3, "standard input is empty"),
+        (b"\xff\n", 3, "standard input is not UTF-8"),
+        (b"bab", 0, ""),
+        (b"bab\n\n", 3, "is empty"),
+    ],
+)
+def test_standard_input_holds_a_text_in_each_line(
+    cli: Cli, trained: Trained, monkeypatch: pytest.MonkeyPatch, content: bytes, code: int, words: str
+) -> None:
+    """With or without an end of the last line; what is none is said."""
+    trained(_NAMES)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    outcome = cli("predict", "r", "-")
+    assert outcome.code == code
+    assert words in outcome.err
+    monkeypatch.setattr("sys.stdin", None)
+    assert "standard input is empty" in cli("predict", "r", "-").err
+
+
+def test_a_column_of_the_data_keeps_its_name(cli: Cli, tmp_path: Path) -> None:
+    """What leads to an answer makes way for a target that is called the same; a class after a window is one row."""
+    rows = [f"{n / 9},{n % 5 + 0.5},{'ab'[n % 2]}" for n in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,sample,kind", *rows]))
+    (tmp_path / "c.yaml").write_text(
+        "data: {name: csv, path: t.csv, target: [sample], features: [x]}\nmodel: {layers: [linear: 1]}\ntrain: {epochs: 1, loss: mse, monitor: loss}\n"
+    )
+    assert cli("train", "c.yaml", "--name", "r").code == 0
+    found = cli("predict", "r", "t.csv", "--json").json["predictions"]
+    assert [*found[0]] == ["sample_", "sample"]
+    assert [row["sample_"] for row in found] == [str(line) for line in range(2, 62)]
+    (tmp_path / "c.yaml").write_text(
+        "data: {name: csv, path: t.csv, target: kind, features: [x], window: 4, horizon: 2}\nmodel: {layers: [flatten, linear: 2]}\ntrain: {epochs: 1}\n"
+    )
+    assert cli("train", "c.yaml", "--name", "w").code == 0
+    [row] = cli("predict", "w", "t.csv", "--json").json["predictions"]
+    assert (row["step"], row["class"] in "ab") == ("2", True)
+
+
+@pytest.mark.parametrize("inputs", [["series", "meta"], ["series"]])
+def test_answers_for_each_step_stand_in_rows(cli: Cli, tmp_path: Path, inputs: list[str]) -> None:
+    """As many as the sequence among the inputs has steps."""
+    generator = np.random.default_rng(0)
+    arrays = {"meta": generator.normal(size=(30, 2)), "series": generator.normal(size=(30, 5, 2))}
+    np.savez(tmp_path / "a.npz", **arrays, y=arrays["series"][..., :1])
+    layers = [{"gru": {"hidden_size": 3, "from": "series"}}, {"linear": 1}]
+    data = {"name": "arrays", "path": str(tmp_path / "a.npz"), "inputs": inputs}
+    train = {"epochs": 1, "loss": "mse", "monitor": "loss"}
+    dlcli.train({"data": data, "model": {"layers": layers}, "train": train}, name="r", device="cpu")
+    np.savez(tmp_path / "new.npz", **{name: array[:2] for name, array in arrays.items()})
+    rows = cli("predict", "r", "new.npz", "--json").json["predictions"]
+    assert [(row["sample"], row["step"]) for row in rows] == [(str(n), step) for n in range(2) for step in range(1, 6)]
+
+
+def test_lengths_for_samples_of_one_size_are_refused(trained: Trained) -> None:
+    """With what to do."""
+    run = trained(_PICTURES)
+    with pytest.raises(DataError, match="lengths were given, and the network reads samples of one size"):
+        dlcli.predict(run, np.zeros((2, 8, 8), np.uint8), lengths=[8, 8])
+
+
 def test_arrays_of_a_file_are_predicted_as_those_given_to_python(cli: Cli, tmp_path: Path) -> None:
     """Values of padded sequences at every step, in the data's units; what is in the padding is no matter."""
     generator = np.random.default_rng(1)
@@ -198,7 +265,16 @@ def test_arrays_of_a_file_are_predicted_as_those_given_to_python(cli: Cli, tmp_p
         (_SERIES, ["-"], 2, ["`-` reads texts"]),
         (_SERIES, ["V_TRAIN.ts", "--output", "p.txt"], 2, ["ends neither in .csv nor in .jsonl"]),
         (_SERIES, ["V_TRAIN.ts", "--output", "no/p.csv"], 2, ["there is no folder no"]),
-        (_PICTURES, ["t.csv"], 2, ["was trained on `digits`", "dlcli.predict(RUN, ARRAY)"]),
+        (_SERIES, ["p.png"], 2, ["p.png is a picture, and runs/r was trained on `ts`", "give a .ts file"]),
+        (_SERIES, ["V_TRAIN.ts", "--top-k", "3"], 2, ["more classes than the 2 there are"]),
+        (_SERIES, ["V_TRAIN.ts", "--invert"], 2, ["--invert is for picture files"]),
+        (_SERIES, ["V_TRAIN.ts", "-"], 2, ["`-` is standard input, and files were given too"]),
+        (_FORECAST, ["hours.csv", "--top-k", "1"], 2, ["--top-k is about classes", "predicts values"]),
+        (_FORECAST, ["hours.csv", "--probabilities"], 2, ["--probabilities is about classes"]),
+        (_PICTURES, ["t.csv"], 2, ["t.csv is a table, and runs/r was trained on `digits`", "give pictures"]),
+        (_MADE_UP, ["t.csv"], 2, ["was trained on `random`", "dlcli.predict(RUN, ARRAY)"]),
+        (_SERIES, ["V_TRAIN.ts", "--output", "folder.csv"], 2, ["folder.csv is a folder"]),
+        (_WINDOWS, ["short.ts"], 3, ["short.ts: sample 0 has 2 steps, and `conv1d_1` needs at least 3"]),
         (_FORECAST, ["hours.csv", "--output", "hours.csv"], 2, ["is the file that is to be read"]),
         (_FORECAST, ["t.csv"], 3, ["t.csv has no column `load`"]),
     ],
@@ -208,6 +284,9 @@ def test_what_can_not_be_predicted_is_said(
 ) -> None:
     """What was found and what to do; nothing is printed on stdout, and no file is written or changed."""
     trained(config)
+    (tmp_path / "p.png").write_bytes(b"\x89PNG")
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "short.ts").write_text(_TS + "1,2:1,2\n")
     (tmp_path / "wide.ts").write_text(_TS.replace("@dimensions 2", "@dimensions 3") + "1,2,3:1,2,3:1,2,3:one\n")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     outcome = cli("predict", "r", *arguments)
@@ -320,7 +399,8 @@ def test_bytes_and_words_go_on_too(cli: Cli, trained: Trained, tmp_path: Path) -
         (["--prompt", "to", "--length", "0"], ["the length is 0", "at least 1"]),
         (["--prompt", "to", "--temperature", "-1"], ["the temperature is -1.0"]),
         (["--prompt", "to", "--temperature", "nan"], ["the temperature is nan"]),
-        (["--prompt", "to", "--output", "p.csv"], ["--output is for the predictions of a file"]),
+        (["--prompt", "to", "--output", "p.csv"], ["--output is for the predictions of files"]),
+        (["--prompt", "to", "--top-k", "2"], ["--top-k is for the predictions of files"]),
         (["t.txt"], ["was trained on `text`", "--prompt"]),
     ],
 )

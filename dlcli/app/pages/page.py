@@ -60,16 +60,16 @@ def _environment() -> Environment:
 
 
 def number(value: float | int | None, digits: int = 4) -> str:
-    """A number as a person reads it: `0.9873`, `60,000`, `1.2e-05`; a dash where there is none."""
+    """A number as a person reads it: `0.9873`, `60,000`, `1,234.5`, `1.20e-05`; a dash where there is none."""
     if value is None:
-        return "–"
+        return "\N{EN DASH}"
     if isinstance(value, int):
         return f"{value:,}"
     if not math.isfinite(value):
         return str(value)
     if value != 0 and not 1e-3 <= abs(value) < 1e6:
         return f"{value:.2e}"
-    return f"{value:,.{digits}f}"
+    return f"{value:,.{digits if abs(value) < 100 else 1}f}"
 
 
 def picture(pixels: NDArray[np.uint8]) -> str:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from dlcli.config.data import Cifar10, Cifar100, KnownImages
 from dlcli.data.directories import Directories
-from dlcli.data.raw import RawData, RawSplit
-from dlcli.data.sources import published
+from dlcli.data.raw import NewSamples, RawData, RawSplit
+from dlcli.data.sources import new_pictures, published
 from dlcli.data.sources.answers import check_labels
 from dlcli.data.sources.archive import extract
 from dlcli.data.sources.download import download
@@ -108,9 +108,7 @@ def read(spec: KnownImages, directories: Directories, downloads: bool) -> RawDat
         DataError: a file is damaged, or is not what its name says.
     """
     member = MEMBERS[type(spec)]
-    folders = [folder for root in directories.roots for folder in _folders(spec, member, root)]
-    complete = (folder for folder in folders if all((folder / name).is_file() for name in member.files))
-    folder = next(complete, None)
+    folder = _complete(spec, directories)
     if folder is None:
         unpack = partial(_unpack, member)
         folder = download(spec.kind, member.published, directories.cache, allowed=downloads, unpack=unpack)
@@ -120,6 +118,36 @@ def read(spec: KnownImages, directories: Directories, downloads: bool) -> RawDat
     if not isinstance(names, list) or len(names) != spec.classes:
         raise DataError(f"{folder / member.names} does not name {spec.classes} classes", help=MEND)
     return RawData(train, None, test, tuple(str(name) for name in names), str(folder))
+
+
+def files(spec: KnownImages, directories: Directories) -> tuple[Path, ...]:
+    """The files that `read` would read; none where it would download them."""
+    folder = _complete(spec, directories)
+    return () if folder is None else tuple(folder / name for name in MEMBERS[type(spec)].files)
+
+
+def read_new(spec: KnownImages, path: Path) -> NewSamples:
+    """Reads pictures to predict: a published file of pictures, or an .npz file with `x`.
+
+    Args:
+        spec: of a run.
+        path: of the file.
+
+    Raises:
+        DataError: the file is damaged, or holds something else.
+    """
+    member = MEMBERS[type(spec)]
+    if path.name not in (*member.train, member.test):
+        return new_pictures.read_new(spec, path)
+    images, _ = _part(spec, member, path)
+    return NewSamples(images, None, tuple(map(str, range(len(images)))))
+
+
+def _complete(spec: KnownImages, directories: Directories) -> Path | None:
+    """The first folder that has all files."""
+    member = MEMBERS[type(spec)]
+    folders = (folder for root in directories.roots for folder in _folders(spec, member, root))
+    return next((folder for folder in folders if all((folder / name).is_file() for name in member.files)), None)
 
 
 def _folders(spec: KnownImages, member: _Member, root: Path) -> list[Path]:

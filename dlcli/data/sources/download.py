@@ -13,7 +13,10 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
@@ -44,6 +47,28 @@ _MOST_REDIRECTIONS: Final = 5
 _CHUNK: Final = 1 << 16
 """Bytes that are in memory at once."""
 _BY_HAND: Final = "give the folder that has it with --data-dir or DLCLI_DATA, or use `fallback: digits`"
+
+
+Watcher = Callable[[int, int], None]
+"""Takes how many bytes of a data set have come, and how many there are."""
+
+_WATCHER: Final[ContextVar[Watcher | None]] = ContextVar("watcher", default=None)
+
+
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Tells how far the downloads of the block have come, whoever asks for them."""
+    token = _WATCHER.set(watcher)
+    try:
+        yield
+    finally:
+        _WATCHER.reset(token)
+
+
+def _tell(before: int, total: int, received: int) -> None:
+    watcher = _WATCHER.get()
+    if watcher is not None:
+        watcher(before + received, total)
 
 
 class _WrongContentError(Exception):
@@ -82,8 +107,10 @@ def download(
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=cache) as temporary:
             folder = Path(temporary) / name
             folder.mkdir()
+            done, total = 0, sum(file.size for file in published.files)
             for file in published.files:
-                _fetch(file, mirrors, folder / file.name)
+                _fetch(file, mirrors, folder / file.name, partial(_tell, done, total))
+                done += file.size
             if unpack is not None:
                 unpack(folder)
             _move(folder, target)
@@ -151,11 +178,11 @@ def _redirected(address: str, location: str) -> str:
         raise urllib.error.URLError(f"the server redirects to no address: {location[:100]}") from error
 
 
-def _fetch(file: RemoteFile, mirrors: Sequence[str], target: Path) -> None:
-    """Fetches a file from the first mirror that has it as it was published."""
+def _fetch(file: RemoteFile, mirrors: Sequence[str], target: Path, on_received: Callable[[int], None]) -> None:
+    """Fetches a file from the first mirror that has it as it was published; `on_received` takes its bytes so far."""
     for place, mirror in enumerate(mirrors, 1):
         try:
-            _receive(file, mirror + file.name, target)
+            _receive(file, mirror + file.name, target, on_received)
         except (OSError, http.client.HTTPException, _WrongContentError) as error:
             if isinstance(error, urllib.error.HTTPError):
                 error.close()
@@ -165,7 +192,7 @@ def _fetch(file: RemoteFile, mirrors: Sequence[str], target: Path) -> None:
             return
 
 
-def _receive(file: RemoteFile, address: str, target: Path) -> None:
+def _receive(file: RemoteFile, address: str, target: Path, on_received: Callable[[int], None]) -> None:
     digest, received = hashlib.sha256(), 0
     with _open(address, "GET", SILENCE_SECONDS) as answer, target.open("wb") as content:
         while chunk := answer.read(_CHUNK):
@@ -174,6 +201,7 @@ def _receive(file: RemoteFile, address: str, target: Path) -> None:
                 raise _WrongContentError(f"{address} sends more than the {file.size:,} bytes that were published")
             digest.update(chunk)
             content.write(chunk)
+            on_received(received)
     if received < file.size:
         raise _WrongContentError(f"{address} sent {received:,} of {file.size:,} bytes")
     if digest.hexdigest() != file.sha256:

@@ -25,7 +25,7 @@ from dlcli.data.sources.located import locate
 from dlcli.errors import DataError
 
 _SPLITS: Final = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
-_KINDS: Final = "PNG, JPEG, BMP or WebP"
+KINDS: Final = "PNG, JPEG, BMP or WebP"
 _MOST_TIMES: Final = 100
 """So many times larger than their files pictures may be in memory."""
 
@@ -79,27 +79,29 @@ def read(spec: ImageFolder, directories: Directories, _: bool) -> RawData:
         splits[name] = RawSplit(images[start:stop], targets[start:stop])
         start = stop
     valid, test = splits.get("valid"), splits.get("test")
-    return RawData(splits["train"], valid, test, folder.classes, str(folder.path), _notices(folder.others))
+    found = {"channels": first.channels}
+    return RawData(splits["train"], valid, test, folder.classes, str(folder.path), notices_of(folder.others), found)
 
 
-def _notices(others: list[Path]) -> tuple[str, ...]:
+def notices_of(others: list[Path]) -> tuple[str, ...]:
+    """What is said of files that are passed over."""
     if not others:
         return ()
     known = ", ".join(pictures.SUFFIXES)
-    return (f"not read, since the name ends in none of {known}: {others[0]}{_and_more(len(others))}",)
+    return (f"not read, since the name ends in none of {known}: {others[0]}{and_more(len(others))}",)
 
 
 def _scanned(spec: ImageFolder, directories: Directories) -> _Folder:
     help = "give the folder that holds the classes' folders"
     path = locate(spec.path, directories, "image folder", help, Path.is_dir)
-    if not any(child.is_dir() for child in _visible(path / "train")):
+    if not any(child.is_dir() for child in visible(path / "train")):
         classes = _class_names(path)
         found, beside = _files(path, classes)
         return _Folder(path, classes, {"train": found}, beside)
     classes = _class_names(path / "train")
     files: dict[str, list[tuple[Path, int]]] = {}
     others: list[Path] = []
-    for child in _visible(path):
+    for child in visible(path):
         if not child.is_dir():
             continue
         split = _SPLITS.get(child.name)
@@ -115,7 +117,12 @@ def _scanned(spec: ImageFolder, directories: Directories) -> _Folder:
     return _Folder(path, classes, files, others)
 
 
-def _visible(folder: Path) -> list[Path]:
+def visible(folder: Path) -> list[Path]:
+    """What lies in a folder, sorted by name, apart from what is hidden; nothing where there is no such folder.
+
+    Raises:
+        DataError: it can't be read.
+    """
     if not folder.is_dir():
         return []
     try:
@@ -125,7 +132,7 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
-    names = tuple(child.name for child in _visible(folder) if child.is_dir())
+    names = tuple(child.name for child in visible(folder) if child.is_dir())
     if not names:
         help = f"put the pictures of each class into a folder of its own: {folder / 'cats'}, {folder / 'dogs'}"
         raise DataError(f"{folder} holds no folders of classes", help=help)
@@ -137,10 +144,10 @@ def _files(folder: Path, classes: Sequence[str]) -> tuple[list[tuple[Path, int]]
     files: list[tuple[Path, int]] = []
     others: list[Path] = []
     for number, name in enumerate(classes):
-        children = _visible(folder / name)
+        children = visible(folder / name)
         found = [child for child in children if child.suffix.lower() in pictures.SUFFIXES and child.is_file()]
         if not found and (folder / name).is_dir():
-            raise DataError(f"{folder / name} holds no picture", help=f"put {_KINDS} files into it, or remove it")
+            raise DataError(f"{folder / name} holds no picture", help=f"put {KINDS} files into it, or remove it")
         files += [(path, number) for path in found]
         others += sorted({*children} - {*found})
     return files, others
@@ -200,15 +207,20 @@ def _decoded(paths: list[Path], channels: int, resize: tuple[int, int] | None, f
 def unreadable(failures: list[tuple[Path, Exception]]) -> DataError:
     """What is said of files that Pillow could not read: the first of them, and why."""
     path, error = failures[0]
-    reason = " ".join(str(error).split())
-    if isinstance(error, UnidentifiedImageError):
-        reason = "it is damaged or not complete" if pictures.begins_as_picture(path) else f"it is no {_KINDS} file"
-    what = f"{path} can't be read as a picture{_and_more(len(failures))}: {reason}"
+    what = f"{path} can't be read as a picture{and_more(len(failures))}: {reason_unreadable(path, error)}"
     mend = "scale it down" if isinstance(error, pictures.TooLargeError) else "replace it"
     return DataError(what, help=f"{mend}, or remove it from the folder")
 
 
-def _and_more(count: int) -> str:
+def reason_unreadable(path: Path, error: Exception) -> str:
+    """Why Pillow could not read a file, as a clause."""
+    if isinstance(error, UnidentifiedImageError):
+        return "it is damaged or not complete" if pictures.begins_as_picture(path) else f"it is no {KINDS} file"
+    return " ".join(str(error).split())
+
+
+def and_more(count: int) -> str:
+    """What stands behind the first of so many."""
     return f" (and {count - 1} more)" if count > 1 else ""
 
 

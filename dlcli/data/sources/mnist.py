@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.config.data import FashionMnist, Kmnist, KnownImages, Mnist, Qmnist
 from dlcli.data.directories import Directories
-from dlcli.data.raw import DataUnavailableError, RawData, RawSplit
-from dlcli.data.sources import published
+from dlcli.data.raw import DataUnavailableError, NewSamples, RawData, RawSplit
+from dlcli.data.sources import new_pictures, published
 from dlcli.data.sources.answers import check_labels
 from dlcli.data.sources.download import download
 from dlcli.data.sources.idx import IdxFile, read_idx
@@ -104,14 +104,58 @@ def read(spec: KnownImages, directories: Directories, downloads: bool) -> RawDat
         DataError: a file is damaged, or is not what its name says.
     """
     member = MEMBERS[type(spec)]
-    folders = [folder for root in directories.roots for folder in _folders(spec, member, root)]
-    folder = next((folder for folder in folders if not _missing(folder, member)), None)
+    folders = _all_folders(spec, directories)
+    folder = _complete(folders, member)
     if folder is None:
         folder = _download(spec, member, folders, directories.cache, downloads)
     files = member.files
     train = _split(spec, member, folder, files.train_images, files.train_labels)
     test = _split(spec, member, folder, files.test_images, files.test_labels)
     return RawData(train, None, test, member.class_names, str(folder))
+
+
+def files(spec: KnownImages, directories: Directories) -> tuple[Path, ...]:
+    """The files that `read` would read; none where it would download them."""
+    member = MEMBERS[type(spec)]
+    folder = _complete(_all_folders(spec, directories), member)
+    found = (_file(folder, name) for name in member.files.names) if folder is not None else ()
+    return tuple(path for path in found if path is not None)
+
+
+def read_new(spec: KnownImages, path: Path) -> NewSamples:
+    """Reads pictures to predict: an IDX file of 28x28 pictures, also compressed with gzip, or an .npz file with `x`.
+
+    Args:
+        spec: of a run.
+        path: of the file.
+
+    Raises:
+        DataError: the file is damaged, or holds something else.
+    """
+    if path.suffix.lower() == ".npz":
+        return new_pictures.read_new(spec, path)
+    if path.suffix != ".gz" and not _begins_as_idx(path):
+        raise new_pictures.no_pictures(path, ", IDX files")
+    images = read_idx(path, "give an intact copy").values
+    _check_pictures(spec, images, path, "give the file of the pictures, such as t10k-images-idx3-ubyte")
+    return NewSamples(images[..., np.newaxis], None, tuple(map(str, range(len(images)))))
+
+
+def _begins_as_idx(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(2) == b"\0\0"
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror or error}", help="check the file's permissions") from error
+
+
+def _all_folders(spec: KnownImages, directories: Directories) -> list[Path]:
+    return [folder for root in directories.roots for folder in _folders(spec, MEMBERS[type(spec)], root)]
+
+
+def _complete(folders: list[Path], member: _Member) -> Path | None:
+    """The first folder that has all four files."""
+    return next((folder for folder in folders if not _missing(folder, member)), None)
 
 
 def _folders(spec: KnownImages, member: _Member, root: Path) -> list[Path]:
@@ -153,15 +197,18 @@ def _download(spec: KnownImages, member: _Member, folders: list[Path], cache: Pa
 def _split(spec: KnownImages, member: _Member, folder: Path, images_name: str, labels_name: str) -> RawSplit:
     images_path, images = _checked_file(spec, member, folder, images_name)
     labels_path, labels = _checked_file(spec, member, folder, labels_name)
-    height_width = (spec.picture.height, spec.picture.width)
-    if images.values.dtype != np.uint8 or images.values.shape[1:] != height_width:
-        found = f"{images.values.dtype} {list(images.values.shape)}"
-        raise DataError(f"{images_path} holds {found}, expected 8-bit images of 28x28", help=MEND)
+    _check_pictures(spec, images.values, images_path, MEND)
     classes = _classes(labels.values, labels_path, spec.classes)
     if len(classes) != len(images.values):
         what = f"{images_path.name} holds {len(images.values)} images, and {labels_path.name} {len(classes)} labels"
         raise DataError(f"{what}, in {folder}", help=MEND)
     return RawSplit(images.values[..., np.newaxis], classes)
+
+
+def _check_pictures(spec: KnownImages, images: NDArray[Any], path: Path, mend: str) -> None:
+    if images.dtype != np.uint8 or images.shape[1:] != (spec.picture.height, spec.picture.width):
+        found = f"{images.dtype} {list(images.shape)}"
+        raise DataError(f"{path} holds {found}, expected 8-bit images of 28x28", help=mend)
 
 
 def _classes(labels: NDArray[np.integer], path: Path, classes: int) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -87,3 +88,13 @@ CIFAR100: Final = Published(
     ("https://www.cs.toronto.edu/~kriz/",),
     (RemoteFile("cifar-100-python.tar.gz", 169_001_437, "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"),),
 )
+
+PUBLISHED: Final[Mapping[str, Published]] = {
+    "mnist": MNIST,
+    "fashion_mnist": FASHION_MNIST,
+    "kmnist": KMNIST,
+    "qmnist": QMNIST,
+    "cifar10": CIFAR10,
+    "cifar100": CIFAR100,
+}
+"""By the names that configs have for them."""

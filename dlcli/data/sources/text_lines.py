@@ -130,14 +130,16 @@ def new_samples(spec: TextLines, texts: Sequence[str]) -> NewSamples:
 
 def _new_samples(spec: TextLines, texts: Sequence[str | tuple[str, ...]], places: Sequence[str]) -> NewSamples:
     vocabulary = Vocabulary.of(spec)
-    steps = [_steps(text, spec, place)[: spec.max_length] for text, place in zip(texts, places, strict=True)]
+    steps, notices = _cut([_steps(text, spec, place) for text, place in zip(texts, places, strict=True)], spec)
     lengths = _lengths(steps)
     inputs = _tokens(steps, lengths, vocabulary)
     unknown = _all_unknown(inputs, vocabulary)
     if unknown.size:
-        raise _nothing_known(places[unknown[0]], texts[unknown[0]], spec)
+        if spec.unit == "characters":  # as in training
+            raise _nothing_known(places[unknown[0]], texts[unknown[0]], spec)
+        notices.append(f"{unknown.size:,} of {len(texts):,} texts have no known word, the first in {places[unknown[0]]}")
     names = tuple(shortened(_as_text(text)) for text in texts)
-    return NewSamples(inputs, lengths if len(set(lengths.tolist())) > 1 else None, names)
+    return NewSamples(inputs, lengths if len(set(lengths.tolist())) > 1 else None, names, notices=tuple(notices))
 
 
 def _opened(spec: TextLines, directories: Directories) -> _Texts:

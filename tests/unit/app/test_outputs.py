@@ -11,25 +11,30 @@ import pytest
 
 from dlcli.app import export, predictions, starter_configs
 from dlcli.app.export import Export
+from dlcli.app.export.verification import Verified
 from dlcli.app.predictions import Predictions
 from dlcli.app.starter_configs import StarterConfig
 from dlcli.errors import ResourceError
 from tests.unit.runtime.file_operations import FileOperations
 
 
+VERIFIED: Final = Verified((1, 5), None, {"linear_1": 0.0}, 1e-6)
+
+
 def write_predictions(file: Path) -> None:
     """One row."""
-    predictions.write_predictions(Predictions(file.parent, "step-00000010", "in.csv", 1, [{"sample": "1", "class": 3}]), file)
+    predictions.write_predictions(Predictions(file.parent, "step-00000010", ("in.csv",), 1, [{"sample": "1", "class": 3}]), file)
 
 
 def write_export(file: Path) -> None:
     """To where a person says."""
-    export.write(Export(("run", "a"), Path("model.py"), "text", 0.0), file)
+    export.write(Export(("run", "a"), "python", file, {".py": b"text"}, VERIFIED, None, {}))
 
 
 def write_export_of_run(file: Path) -> None:
     """To its own place, whose folder is made first."""
-    export.write(Export(("run", "a"), file.parent / "exports" / file.name, "text", 0.0), None)
+    place = file.parent / "exports"
+    export.write(Export(("run", "a"), "python", place / file.name, {".py": b"text"}, VERIFIED, place, {}))
 
 
 def write_config(file: Path) -> None:

@@ -105,27 +105,6 @@ def test_durations_and_tables_are_read_at_a_glance() -> None:
     assert table([["name", "n"], ["a", "10"], ["bcdef", "7"]], right=[1]) == "name    n\na      10\nbcdef   7"
 
 
-def test_a_training_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The epoch, the loss of the last step, each finished epoch and every note; at the end the bar is taken off."""
-    _, err = _streams(monkeypatch, is_terminal=True)
-    progress = Progress(epoch=0, step=0)
-    with progress_display() as display:
-        display.started(progress, epochs=3, steps_per_epoch=10, total_steps=30)
-        progress.step = 5
-        display.stepped(progress, torch.tensor(0.25))
-        display.stepped(progress, torch.tensor(7.5))  # too soon after the first to be drawn
-        display.epoch_ended(RECORD, is_best=True)
-        display.notice("a checkpoint was kept")
-    shown = err.getvalue()
-    assert "epoch 1/3" in shown
-    assert "epoch 2/3" in shown
-    assert "loss 0.2500" in shown
-    assert "7.5" not in shown
-    assert epoch_line(RECORD, is_best=True) in shown
-    assert "note: a checkpoint was kept" in shown
-    assert shown.rstrip().endswith("\033[2K")  # the line of the bar is cleared
-
-
 @contextmanager
 def _stderr_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     """A terminal of the system's for stderr; gives what takes it away."""
@@ -141,7 +120,7 @@ def test_a_training_goes_on_where_its_terminal_is_lost(calls_before: int, monkey
     out, progress = sys.stdout, Progress()
     with _stderr_on_a_terminal(monkeypatch) as lose_terminal, progress_display() as display:
         calls: list[Callable[[], None]] = [
-            lambda: display.started(progress, epochs=3, steps_per_epoch=10, total_steps=30),
+            lambda: display.started(progress, epochs=3, steps_per_epoch=10, total_steps=30, monitored="train/loss"),
             lambda: display.stepped(progress, torch.tensor(0.25)),
             lambda: display.epoch_ended(RECORD, is_best=True),
             lambda: display.notice("a checkpoint was kept"),
@@ -183,9 +162,9 @@ def test_a_training_is_a_line_an_epoch_in_a_pipe(monkeypatch: pytest.MonkeyPatch
     """What is ahead, each epoch, each note, and nothing for a step."""
     _, err = _streams(monkeypatch, is_terminal=False)
     with progress_display() as display:
-        display.started(Progress(), epochs=3, steps_per_epoch=1000, total_steps=3000)
-        display.started(Progress(epoch=2, step=1234), epochs=1, steps_per_epoch=1, total_steps=1)
-        display.started(Progress(), epochs=3, steps_per_epoch=1000, total_steps=2500)
+        display.started(Progress(), epochs=3, steps_per_epoch=1000, total_steps=3000, monitored="train/loss")
+        display.started(Progress(epoch=2, step=1234), epochs=1, steps_per_epoch=1, total_steps=1, monitored="train/loss")
+        display.started(Progress(), epochs=3, steps_per_epoch=1000, total_steps=2500, monitored="train/loss")
         display.stepped(Progress(), torch.tensor(0.25))
         display.epoch_ended(RECORD, is_best=False)
         display.notice("a checkpoint was kept")
@@ -201,7 +180,7 @@ def test_a_training_is_a_line_an_epoch_in_a_pipe(monkeypatch: pytest.MonkeyPatch
 FOUND = Predictions(
     Path("runs/x"),
     "best",
-    "new.csv",
+    ("new.csv",),
     2,
     [
         {"sample": 0, "text": "short\n\033[31m", "share": 0.25, "scores": {"a": 1.0}},

@@ -13,6 +13,7 @@ from dlcli.config.data import SOURCES
 from dlcli.config.facts import FACT_NAMES
 from dlcli.config.initialisation import INITS
 from dlcli.config.layers import LAYERS
+from dlcli.config.loggers import LOGGERS
 from dlcli.config.losses import LOSSES
 from dlcli.config.metrics import METRICS
 from dlcli.config.optimizers import OPTIMIZERS
@@ -35,6 +36,7 @@ def test_examples_are_valid_and_give_no_warning(text: str, tmp_path: Path) -> No
     "name",
     [
         *LAYERS,
+        *LOGGERS,
         *LOSSES,
         *METRICS,
         *OPTIMIZERS,

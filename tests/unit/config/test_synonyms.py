@@ -12,6 +12,7 @@ from dlcli.config.diagnostics import nearest, same_meanings
 from dlcli.config.experiment import SECTIONS
 from dlcli.config.facts import FACT_NAMES
 from dlcli.config.layers import LAYERS
+from dlcli.config.loggers import LOGGERS
 from dlcli.config.losses import LOSSES
 from dlcli.config.metrics import METRICS
 from dlcli.config.optimizers import OPTIMIZERS
@@ -27,7 +28,7 @@ def _specs(family: type[Spec] = Spec) -> Iterator[type[Spec]]:
 
 
 def _vocabulary() -> set[str]:
-    tables = (LAYERS, SOURCES, AUGMENTATIONS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES)
+    tables = (LAYERS, SOURCES, AUGMENTATIONS, LOGGERS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES)
     keys = {key for spec in _specs() for key in keys_of(spec)}
     return {*keys, *SECTIONS, *(f"data.{fact}" for fact in FACT_NAMES), *(name for table in tables for name in table)}
 

@@ -89,6 +89,19 @@ def test_pictures_and_classes_are_those_of_torchvision(
         assert data.class_names == tuple(theirs.classes)
 
 
+def test_published_files_can_be_predicted(root: Path, write: Write) -> None:
+    """The pictures of the test, numbered; and of a file of any other name no pickle is read."""
+    folder = write(Cifar10, root / "cifar-10-batches-py")
+    new, test = cifar.read_new(Cifar10(), folder / "test_batch"), _read(Cifar10(), root).test
+    assert test is not None
+    np.testing.assert_array_equal(new.inputs, test.inputs)
+    assert (len(new.names), new.names[-1]) == (20, "19")
+    for name in ("test_batch.copy", "batches.meta"):
+        (folder / name).write_bytes((folder / "test_batch").read_bytes())
+        with pytest.raises(DataError, match=f"{name} is neither a PNG, JPEG, BMP or WebP file nor an .npz file"):
+            cifar.read_new(Cifar10(), folder / name)
+
+
 def test_the_hashes_are_those_of_torchvision() -> None:
     """Of every file of both data sets."""
     from torchvision.datasets import CIFAR10, CIFAR100

@@ -239,6 +239,7 @@ def test_new_texts_are_cut_off_and_in_lower_case_as_in_training(write: Write) ->
     spec = _settled(write(_csv_of(PAIRS)), lowercase=True, max_length=3)
     new = text_lines.new_samples(spec, ["ABba", "ax"])
     assert _decoded(new, ("a", "b", "c")) == ["abb", "a?"]
+    assert new.notices == ("1 of 2 texts are cut off after 3 characters, as data.max_length says; the longest has 4",)
 
 
 BAD = {
@@ -320,14 +321,14 @@ def test_a_label_that_is_never_seen_in_training_is_named(write: Write) -> None:
 
 
 def test_a_text_of_unknown_characters_alone_is_named(write: Write) -> None:
-    """In the test's file, and in new ones, whatever the unit."""
+    """In the test's file, and in new ones; of unknown words alone a text may be in both, which is told."""
     path, test = write(_csv_of(PAIRS)), write(_csv_of([("ab", "yes"), ("xyz", "no")]), "test.csv")
     with pytest.raises(DataError, match=r"test.csv:3: none of the characters of 'xyz' was seen in training"):
         _read(path, test=str(test))
     with pytest.raises(DataError, match=r"test.csv:3: none of the characters"):
         text_lines.read_new(_settled(path), test)
-    with pytest.raises(DataError, match=r"text 2: none of the words of 'xyz'"):
-        text_lines.new_samples(_settled(path, unit="words"), ["ab", "xyz"])
+    new = text_lines.new_samples(_settled(path, unit="words"), ["ab", "xyz"])
+    assert new.notices == ("1 of 2 texts have no known word, the first in text 2",)
 
 
 def test_new_texts_that_are_empty_or_without_their_column_are_named(write: Write) -> None:

@@ -38,6 +38,8 @@ from dlcli.models.python_source import SOURCES
 from tests.unit.models.generated_graphs import generate
 from tests.unit.models.graphs import read_layers
 from tests.unit.models.layer_cases import CASES, PROFILE, Fields, Shapes, random_input
+from tests.unit.models.lengths_of_layers import ALONE
+from tests.unit.models.test_network_lengths import LAST, PER_STEP
 
 
 @pytest.fixture(autouse=True)
@@ -57,14 +59,14 @@ def _written(graph: Graph) -> tuple[str, nn.Module]:
     return text, network
 
 
-def _assert_same(graph: Graph, steps: int = 9) -> str:
+def _assert_same(graph: Graph) -> str:
     """In training and in evaluation, for two sizes of batches: outputs and gradients are equal to the bit."""
     ours = Network(graph)
     text, theirs = _written(graph)
     assert list(theirs.state_dict()) == list(ours.state_dict())
     theirs.load_state_dict(ours.state_dict(), strict=True)
     for training, batch in ((True, 2), (True, 3), (False, 2), (False, 5)):
-        inputs = {name: random_input(at_steps(shape, steps), batch) for name, shape in graph.inputs.items()}
+        inputs = {name: random_input(shape, batch) for name, shape in graph.inputs.items()}
         ours.train(training)
         theirs.train(training)
         expected = _traced(ours, inputs, by_name=len(inputs) > 1)
@@ -143,8 +145,11 @@ def test_every_layer_is_the_same_in_plain_torch(kind: str, data: st.DataObject) 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_any_network_is_the_same_in_plain_torch(seed: int) -> None:
-    """Networks drawn at random: joins, blocks, repetitions, nestings, sequences of any length."""
-    _assert_same(generate(seed).graph, steps=64)
+    """Networks drawn at random: joins, blocks, repetitions, nestings, sequences; those of any length at one of them."""
+    graph = generate(seed).graph
+    fixed = {name: at_steps(shape, 64) for name, shape in graph.inputs.items()}
+    layers = {"layers": graph.as_entries(), "outputs": graph.outputs}
+    _assert_same(graph if fixed == graph.inputs else _read_model(json.dumps(layers), fixed))
 
 
 BLOCKS = """
@@ -301,6 +306,7 @@ def texts() -> list[str]:
         _read_model(INPUTS_AND_OUTPUTS, {"image": Image(1, 5, 5), "rows": Sequence(5, Vector(5))}),
         read_layers(f"[{layers}, add: [{', '.join(names)}]]", Vector(3)),
         read_layers(RECURRENT, Sequence(5, Vector(3))),
+        *(read_layers(layers, shape) for shape, layers in (*ALONE.values(), *LAST.values(), *PER_STEP.values())),
     ]
     return [python_module(graph, "A network.") for graph in graphs]
 

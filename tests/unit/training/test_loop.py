@@ -48,7 +48,8 @@ def test_a_whole_training(tmp_path: Path) -> None:
     trainer = make_trainer(train_spec())
     watcher = fitted(trainer, tmp_path)
     assert (trainer.progress.epoch, trainer.progress.step, trainer.progress.finished) == (3, 12, "epochs")
-    assert watcher.starts == [{"step": 0, "epochs": 3, "steps_per_epoch": 4, "total_steps": 12}]
+    expected = {"step": 0, "epochs": 3, "steps_per_epoch": 4, "total_steps": 12, "monitored": "valid/accuracy"}
+    assert watcher.starts == [expected]
     assert len(watcher.losses) == 12
     assert RunFolder(tmp_path).metrics.read() == watcher.records
     assert [(record["event"], record["epoch"], record["step"]) for record in watcher.records] == [

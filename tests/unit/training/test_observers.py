@@ -26,6 +26,8 @@ RECORD: dict[str, Any] = {
     "lr": 0.1,
 }
 
+SIZES: dict[str, Any] = {"epochs": 5, "steps_per_epoch": 10, "monitored": "valid/loss"}
+
 
 class Listener:
     """Writes down every call."""
@@ -34,8 +36,8 @@ class Listener:
         self._name = name
         self._calls = calls
 
-    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int, total_steps: int) -> None:
-        self._calls.append((self._name, "started", progress, epochs, steps_per_epoch, total_steps))
+    def started(self, progress: Progress, *, epochs: int, steps_per_epoch: int, total_steps: int, monitored: str) -> None:
+        self._calls.append((self._name, "started", progress, epochs, steps_per_epoch, total_steps, monitored))
 
     def stepped(self, progress: Progress, loss: torch.Tensor) -> None:
         self._calls.append((self._name, "stepped", progress, loss))
@@ -62,11 +64,12 @@ def test_every_observer_gets_every_call_in_order() -> None:
     calls: list[tuple[Any, ...]] = []
     progress, loss = Progress(), torch.tensor(0.5)
     both = Observers([Listener("a", calls), Listener("b", calls)])
-    both.started(progress, epochs=2, steps_per_epoch=7, total_steps=14)
+    both.started(progress, epochs=2, steps_per_epoch=7, total_steps=14, monitored="valid/loss")
     both.stepped(progress, loss)
     both.epoch_ended(RECORD, is_best=True)
     both.notice("text")
-    expected = [("started", progress, 2, 7, 14), ("stepped", progress, loss), ("epoch_ended", RECORD, True), ("notice", "text")]
+    started = ("started", progress, 2, 7, 14, "valid/loss")
+    expected = [started, ("stepped", progress, loss), ("epoch_ended", RECORD, True), ("notice", "text")]
     assert calls == [(name, *call) for call in expected for name in ("a", "b")]
 
 
@@ -84,18 +87,18 @@ def test_an_epoch_in_one_line(is_best: bool) -> None:
 
 def test_the_log_says_where_max_steps_ends_a_run(tmp_path: Path) -> None:
     """Within the epochs that the config has."""
-    TextLog(tmp_path / "train.log").started(Progress(), epochs=5, steps_per_epoch=10, total_steps=15)
+    TextLog(tmp_path / "train.log").started(Progress(), **SIZES, total_steps=15)
     assert lines(tmp_path / "train.log") == ["training 5 epochs of 10 steps, up to step 15"]
 
 
 def test_the_log_tells_the_story_of_a_run(tmp_path: Path) -> None:
     """A line with its time for the start, each epoch, each notice and the resume; steps are too small for it."""
     log = TextLog(tmp_path / "train.log")
-    log.started(Progress(), epochs=5, steps_per_epoch=10, total_steps=50)
+    log.started(Progress(), **SIZES, total_steps=50)
     log.stepped(Progress(step=1), torch.tensor(0.5))
     log.epoch_ended(RECORD, is_best=False)
     log.notice("é 中")
-    TextLog(tmp_path / "train.log").started(Progress(step=35, epoch=3), epochs=5, steps_per_epoch=10, total_steps=50)
+    TextLog(tmp_path / "train.log").started(Progress(step=35, epoch=3), **SIZES, total_steps=50)
     assert lines(tmp_path / "train.log") == [
         "training 5 epochs of 10 steps",
         epoch_line(RECORD, is_best=False),

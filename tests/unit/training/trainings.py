@@ -127,7 +127,7 @@ class Watcher:
         losses: of each step.
         records: of each epoch.
         best: whether each epoch was the best so far.
-        starts: the step at which the loop began, and what it said of its length.
+        starts: the step at which the loop began, and what it said of its length and of what it monitors.
         stop: goes to the loop with the observer.
     """
 
@@ -135,11 +135,11 @@ class Watcher:
         self.losses: list[float] = []
         self.records: list[dict[str, Any]] = []
         self.best: list[bool] = []
-        self.starts: list[dict[str, int]] = []
+        self.starts: list[dict[str, Any]] = []
         self.stop = StopRequest()
         self._stop_after = set(stop_after)
 
-    def started(self, progress: Progress, **sizes: int) -> None:
+    def started(self, progress: Progress, **sizes: Any) -> None:
         self.starts.append({"step": progress.step, **sizes})
 
     def stepped(self, progress: Progress, loss: Tensor) -> None:

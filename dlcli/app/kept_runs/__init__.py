@@ -1,0 +1,1 @@
+"""Runs as they lie in their folder: listed, looked at, compared and removed, without torch."""

@@ -1,0 +1,132 @@
+"""What a run took, what it ran on, and how to go on from it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from dlcli.app.kept_runs.record import KILLED, number, number_at, text_at, value_at, whole_at
+from dlcli.app.pages.figures import SERIES, Figure, Rows, drawn, label
+from dlcli.app.report.curves import SIZE
+from dlcli.app.report.gather import Saved
+from dlcli.app.report.lead import plugins_given
+from dlcli.app.report.parts import Code, Facts, Figures, Note, Section, Table
+from dlcli.app.report.words import seconds
+from dlcli.config.data import Csv, TextLines, Ts
+from dlcli.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
+_TITLES: Final = {"device_name": "processor", "platform": "system"}
+
+
+def timing_section(saved: Saved) -> Section:
+    """How long it took."""
+    section, record = Section("Time"), saved.run.record
+    facts: list[tuple[str, str | int | float | None]] = []
+    training, total = saved.run.train_seconds, number_at(record, "total_seconds")
+    if training:
+        facts.append(("training", seconds(training)))
+    if total:
+        facts.append(("with judging and saving", seconds(total)))
+    rate = number_at(record, "samples_per_second")
+    if rate:
+        facts.append(("samples a second", round(rate)))
+    step = whole_at(record, "step")
+    if step and training:
+        facts.append(("a step", f"{1000 * training / step:.1f} ms"))
+    section.parts.append(Facts(facts))
+    figure = _seconds_figure(saved)
+    if figure is not None:
+        section.parts.append(Figures([figure]))
+    return section
+
+
+def _seconds_figure(saved: Saved) -> Figure | None:
+    """Seconds of each epoch, where there are several."""
+    found = [(number(event.get("epoch")), number(event.get("train_seconds"))) for event in saved.epochs]
+    rows = [(int(epoch), took) for epoch, took in found if epoch is not None and took is not None and 0 <= took < 1e9]
+    if len(rows) < 2:
+        return None
+
+    def paint(canvas: Canvas) -> None:
+        from matplotlib.ticker import MaxNLocator  # noqa: PLC0415  # matplotlib: only once there is something to draw
+
+        axes = canvas.subplots()
+        axes.bar([epoch for epoch, _ in rows], [took for _, took in rows], width=0.8, color=SERIES[0])
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("seconds")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+    table: Rows = [["epoch", "seconds"], *([epoch, took] for epoch, took in rows)]
+    return drawn("seconds", "Seconds an epoch", "Of training alone, without judging and saving.", table, paint, size=SIZE)
+
+
+def environment_section(saved: Saved) -> Section:
+    """Versions, machine and settings."""
+    record = saved.run.record
+    rows: list[list[str | int | float | None]] = [["what", "value"]]
+    versions = value_at(record, "versions")
+    found = list(versions.items())[:40] if isinstance(versions, dict) else []
+    for name, value in found:
+        shown = shlex.join(map(str, value[:40])) if isinstance(value, list) else value
+        if shown is not None:
+            rows.append([_TITLES.get(str(name), label(name, 40)), label(shown, 200)])
+    for name, title in (("device_title", "device"), ("seed", "seed"), ("git_commit", "git commit"), ("started", "started")):
+        told = value_at(record, name)
+        if told is not None:
+            rows.append([title, label(told, 100)])
+    ended = text_at(record, "ended")
+    if ended:
+        rows.append(["ended", label(ended, 100)])
+    section = Section("Environment", [Table(rows, "What the run ran on")])
+    resumed = value_at(record, "resumed")
+    if isinstance(resumed, list) and resumed:
+        section.parts.append(Note(f"The run was taken up again {len(resumed)} times: see `resumed` in run.json."))
+    return section
+
+
+def config_section(saved: Saved) -> Section:
+    """The config, as it was given and as it was understood."""
+    section = Section("Config")
+    overrides = value_at(saved.run.record, "overrides")
+    if isinstance(overrides, list) and overrides:
+        section.parts.append(Code("\n".join(f"--set {label(override, 200)}" for override in overrides[:50])))
+    for text, title in ((saved.given, "As it was given: config.yaml"), (saved.resolved, "In full: config.resolved.yaml")):
+        if text is not None:
+            section.parts.append(Code(text, title))
+    return section
+
+
+def next_section(saved: Saved) -> Section:
+    """Commands that go on from here."""
+    return Section("How to go on", [Code("\n".join(f"# {what}\n{command}" for command, what in _commands(saved)))])
+
+
+def _commands(saved: Saved) -> Iterator[tuple[str, str]]:
+    path, given = str(saved.run.path), plugins_given(saved.run)
+
+    def command(*words: str) -> str:
+        return shlex.join(["dlcli", *words, *given])
+
+    status, config, epochs = saved.run.status, saved.run.config, saved.run.epochs
+    if status == "diverged" and config is not None:
+        yield command("train", config, "--set", "train.optimizer.lr=0.001"), "train anew with another learning rate"
+    elif status in ("interrupted", "failed", KILLED):
+        yield command("train", "--resume", path), "go on with the training"
+    elif status == "completed" and epochs:
+        yield command("train", "--resume", path, "--set", f"train.epochs={2 * epochs}"), "train longer"
+    if not any(RunFolder(saved.run.path).checkpoints.glob("step-*")):
+        return
+    samples = value_at(saved.run.record, "data", "samples")
+    split = next((name for name in ("test", "valid") if whole_at(samples, name)), "train")
+    yield command("eval", path, *([] if split == "test" else ["--split", split])), "judge it again"
+    if saved.is_language_model:
+        yield command("predict", path, "--prompt", "The "), "let it go on with a text"
+    elif saved.experiment is not None and isinstance(saved.experiment.data, Csv | Ts | TextLines):
+        yield command("predict", path, "FILE"), "ask it about new samples"
+    yield command("explain", path), "what its answers rest on"
+    yield command("export", path, "--to", "python"), "take the network along as plain PyTorch"
+    yield command("verify", path), "is everything as it was written?"

@@ -1,0 +1,44 @@
+"""Numbers and names as a report writes them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from dlcli.app.pages.figures import label
+from dlcli.app.pages.page import number
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 epoch`, `60,000 samples`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def percent(share: float) -> str:
+    """`98.8 %`, and of what is close to all or nothing as many digits as tell it from that."""
+    if not math.isfinite(share):
+        return number(share)
+    digits = 1 if 0.01 <= share <= 0.99 or share in (0, 1) else 2
+    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """`a, b and c`; of more than so many the first, and how many there are."""
+    shown = [label(name, 40) for name in names[:most]]
+    if len(names) > most:
+        return f"{', '.join(shown)} and {len(names) - most} more"
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1]))) if shown else ""
+
+
+def seconds(value: float) -> str:
+    """`8.3 s`, `2 min 5 s`, `1 h 12 min`."""
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def slug(text: str) -> str:
+    """A name for files: small letters, digits and dashes."""
+    kept = "".join(char if char.isascii() and char.isalnum() else "-" for char in text[:40].lower())
+    return "-".join(filter(None, kept.split("-")))
