@@ -75,17 +75,18 @@ def append_durably(path: Path, content: bytes) -> None:
         _write_all(file, content)
 
 
-def write_and_sync(path: Path, content: bytes) -> None:
-    """Writes a file and waits until the disk has it."""
+def write_and_sync(path: Path, *parts: bytes | memoryview) -> None:
+    """Writes a file, its parts one after another, and waits until the disk has it."""
     with path.open("wb", buffering=0) as file:
-        _write_all(file, content)
+        _write_all(file, *parts)
 
 
-def _write_all(file: FileIO, content: bytes) -> None:
+def _write_all(file: FileIO, *parts: bytes | memoryview) -> None:
     """Writes and syncs. The file has no buffer: one would try again to write the rest when the file is closed after a failure."""
-    left = memoryview(content)
-    while left:
-        left = left[file.write(left) :]
+    for part in parts:
+        left = memoryview(part)
+        while left:
+            left = left[file.write(left) :]
     os.fsync(file.fileno())
 
 

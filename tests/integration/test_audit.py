@@ -54,6 +54,7 @@ _COMMANDS: Final = {
     "eval": ["eval", "plain"],
     "export": ["export", "plain", "--to", "python", "--output", "runs/plain.py"],
     "predict": ["predict", "plain", "new.npz", "--output", "runs/out.csv"],
+    "explain": ["explain", "plain"],
     **{f"stranger: {name}": ["train", f"{number}.yaml"] for number, name in enumerate(_STRANGERS)},
 }
 

@@ -14,11 +14,12 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from torch.nn import functional
 
 import dlcli
 from dlcli.app.experiments import open_experiment
 from dlcli.app.explain.explaining import Explanation, explain_run
-from dlcli.app.explain.samples import Choice
+from dlcli.app.explain.samples import Choice, judge
 from tests.integration.browser import started_browser
 from tests.integration.conftest import Cli
 
@@ -108,6 +109,11 @@ KINDS: Final[dict[str, dict[str, Any]]] = {
         "layers": [{"reversible_norm": [{"gru": {"hidden_size": 4, "return": "last"}}, {"linear": "${data.num_targets}"}]}],
         "train": {"loss": "mse"},
     },
+    "another column": {
+        "data": {"name": "csv", "path": "hours.csv", "target": "wind", "features": "load", "window": 8},
+        "layers": [{"gru": {"hidden_size": 4, "return": "last"}}, {"linear": "${data.num_targets}"}],
+        "train": {"loss": "mse"},
+    },
     "table": {
         "data": {"name": "csv", "path": "hours.csv", "target": "wind"},
         "layers": [{"linear": 4}, "relu", {"linear": 1}],
@@ -126,12 +132,36 @@ KINDS: Final[dict[str, dict[str, Any]]] = {
         "outputs": ["digit", "parity", "sizes"],
         "train": {"loss": {"digit": "cross_entropy", "parity": "binary_cross_entropy", "sizes": "mse"}},
     },
+    "padded": {
+        "data": {"name": "arrays", "path": "padded.npz", "inputs": ["curve", "sound"], "targets": "kind"},
+        "layers": [
+            {"lstm": {"hidden_size": 4, "return": "last", "from": "curve"}},
+            {"gru": {"hidden_size": 4, "return": "last", "from": "sound"}},
+            {"concat": ["lstm_1", "gru_1"]},
+            {"linear": 2},
+        ],
+    },
     "labels": {
         "data": {"name": "arrays", "path": "labels.npz"},
         "layers": ["flatten", {"linear": 2}],
         "train": {"loss": "binary_cross_entropy"},
     },
 }
+
+
+WORDS: Final[dict[str, tuple[list[str], list[str]]]] = {
+    "pictures": (["Filters of conv2d_1", "Grad-CAM", "Layer by layer", "conv2d_1 → batch_norm2d_1 → relu_1"], ["Gates"]),
+    "rows": (["Gates and states", "layer 2 of 2, reading from the end", "How far back"], ["Grad-CAM", "Layer by layer"]),
+    "clips": (["frame 8", "Grad-CAM", "Layer by layer", "Gates and states", "The ways of the states"], []),
+    "texts": (["Gates and states", "empty vector", "update gate"], ["Grad-CAM", "picture"]),
+    "language": (["most probable next", "What surprised the network", "forget gate", "at step 16"], ["Grad-CAM"]),
+    "forecast": (["The forecast of load", "what came", "a forecast of 3 steps of 2 columns"], ["Grad-CAM"]),
+    "padded": (["input curve", "input sound", "Inside lstm_1", "Inside gru_1"], ["Grad-CAM"]),
+    "table": (["occlusion", "the mean of the training data"], ["Gates", "Layer by layer"]),
+    "several": (["digit: ", "parity: ", "sizes: ", "input image", "input meta"], ["Gates"]),
+    "series": (["Grad-CAM", "Filters of conv1d_1", "Gates and states", "a row for each channel"], []),
+}
+"""What is on the page of a kind, and what is not: of what does not apply there is no word, and no gap."""
 
 
 def _write_data(folder: Path) -> None:
@@ -150,6 +180,13 @@ def _write_data(folder: Path) -> None:
     digit = generator.integers(0, 3, 60)
     sizes = np.stack([image.mean((1, 2)), image.max((1, 2))], 1).astype(np.float32)
     np.savez(folder / "a.npz", image_train=image, meta_train=meta, digit_train=digit, parity_train=digit % 2, sizes_train=sizes)
+    padded = {
+        "sound": generator.normal(size=(60, 7, 1)).astype(np.float32),
+        "curve": generator.normal(size=(60, 7, 2)).astype(np.float32),
+        "kind": generator.integers(0, 2, 60),
+        "lengths": generator.integers(3, 8, 60),
+    }
+    np.savez(folder / "padded.npz", **{f"{name}_train": array for name, array in padded.items()})
     floats = generator.normal(size=(60, 3, 5, 6)).astype(np.float32)
     np.savez(folder / "labels.npz", x_train=floats, y_train=generator.integers(0, 2, (60, 2)).astype(np.float32))
 
@@ -193,12 +230,16 @@ def _check_whole(page: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_network_is_explained(kind: str, trained: Callable[[str], Path]) -> None:
-    """A page that is whole by itself, figures with their numbers beside it, shares that add up; the network stays as it is."""
+    """A page that is whole by itself and has what applies; figures with their numbers; shares that add up; an unchanged network."""
     run = trained(kind)
     found = _explained(run, Choice(index=1))
     page = found.write(None)
     assert page == run / "explain.html"
-    _check_whole(page.read_text(encoding="utf-8"))
+    text = page.read_text(encoding="utf-8")
+    _check_whole(text)
+    there, absent = WORDS.get(kind, ([], []))
+    assert [words for words in there if words not in text] == []
+    assert [words for words in absent if words in text[text.index("<body>") :]] == []
     drawings = sorted((run / "plots").glob("explain-*.svg"))
     assert drawings
     for drawing in drawings:
@@ -213,32 +254,6 @@ def test_every_kind_of_network_is_explained(kind: str, trained: Callable[[str], 
         torch.testing.assert_close(network.state_dict()[name], value, rtol=0, atol=0)
     assert not network.training
     assert not any(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks for module in network.modules())
-
-
-@pytest.mark.parametrize(
-    ("kind", "there", "absent"),
-    [
-        ("pictures", ["Filters of conv2d_1", "Grad-CAM", "Layer by layer", "conv2d_1 → batch_norm2d_1 → relu_1"], ["Gates"]),
-        ("rows", ["Gates and states", "layer 2 of 2, reading from the end", "How far back"], ["Grad-CAM", "Layer by layer"]),
-        ("clips", ["frame 8", "Grad-CAM", "Layer by layer", "Gates and states", "The ways of the states"], []),
-        ("texts", ["Gates and states", "empty vector", "update gate"], ["Grad-CAM", "picture"]),
-        ("language", ["most probable next", "What surprised the network", "forget gate", "at step 16"], ["Grad-CAM"]),
-        ("forecast", ["The forecast of load", "what came", "a forecast of 3 steps of 2 columns"], ["Grad-CAM"]),
-        ("table", ["occlusion", "the mean of the training data"], ["Gates", "Layer by layer"]),
-        ("several", ["digit: ", "parity: ", "sizes: ", "input image", "input meta"], ["Gates"]),
-        ("series", ["Grad-CAM", "Filters of conv1d_1", "Gates and states", "a row for each channel"], []),
-    ],
-)
-def test_a_page_has_what_applies_and_nothing_else(
-    kind: str, there: list[str], absent: list[str], trained: Callable[[str], Path]
-) -> None:
-    """Headings of what the network has; of what it has not there is no word, and no gap."""
-    page = _explained(trained(kind), Choice(index=0))._html()
-    text = page[page.index("<body>") :]
-    for words in there:
-        assert words in text, words
-    for words in absent:
-        assert words not in text, words
 
 
 def test_without_a_choice_a_right_one_of_each_class_and_the_worst_mistakes(trained: Callable[[str], Path]) -> None:
@@ -257,32 +272,90 @@ def test_without_a_choice_a_right_one_of_each_class_and_the_worst_mistakes(train
         assert f"“{int(network(sample.inputs['input']).argmax())}”" in answer.says
 
 
+def test_of_values_the_first_samples_and_the_largest_losses(trained: Callable[[str], Path]) -> None:
+    """Nothing is right or wrong there; also where samples differ in their number of steps."""
+    found = _explained(trained("series")).found
+    assert [sample.number for sample in found.samples[:3]] == [0, 1, 2]
+    losses = [sample.loss or 0 for sample in found.samples]
+    assert losses[3:] == sorted(losses[3:], reverse=True)
+    assert found.in_depth == {0, 3}
+
+
+def test_of_several_outputs_the_losses_add_up(trained: Callable[[str], Path]) -> None:
+    """As plain torch has them; right is who has the class and the label."""
+    run = trained("several")
+    subject = _explained(run, Choice(index=0)).found.subject
+    _, dataset = open_experiment(run / "config.resolved.yaml", (), None, print)
+    split, scale = dataset.test, dataset.spec.normalize_targets
+    assert split is not None
+    assert isinstance(split.inputs, dict)
+    assert isinstance(split.targets, dict)
+    assert isinstance(scale, dict)
+    mean, std = (torch.tensor(getattr(scale["sizes"], name)) for name in ("mean", "std"))
+    outputs, truth = dlcli.load(run)(subject.prepared(split.inputs)), split.targets
+    digit = functional.cross_entropy(outputs["digit"], truth["digit"], reduction="none")
+    parity = functional.binary_cross_entropy_with_logits(outputs["parity"][:, 0], truth["parity"].float(), reduction="none")
+    sizes = (outputs["sizes"] - (truth["sizes"] - mean) / std).square().mean(1)
+    judged = judge(subject, split, len(split))
+    torch.testing.assert_close(judged.losses, (digit + parity + sizes).detach())
+    hits = (outputs["digit"].argmax(1) == truth["digit"]) & ((outputs["parity"][:, 0] > 0) == truth["parity"].bool())
+    assert judged.is_right is not None
+    assert judged.is_right.tolist() == hits.tolist()
+    assert judged.classes is not None
+    assert judged.classes.tolist() == truth["digit"].tolist()
+
+
+def test_of_a_large_network_less_is_explained_and_the_page_says_so(
+    trained: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fewer samples, chosen among fewer; fewer steps, and shares that then add up less well."""
+    monkeypatch.setattr("dlcli.app.explain.effort._OPERATIONS", 5e6)
+    monkeypatch.setattr("dlcli.app.explain.effort._JUDGED", 1.0)
+    monkeypatch.setattr("dlcli.app.explain.effort._FEWEST_JUDGED", 20)
+    found = _explained(trained("pictures"))
+    assert found.notices == [
+        f"{len(found.reports)} of the usual samples are explained: the network is large",
+        "the samples are chosen among the first 20 of 60",
+    ]
+    assert 1 <= len(found.reports) < 13
+
+
+def test_data_that_has_changed_since_is_said(trained: Callable[[str], Path]) -> None:
+    """The samples are others than the network was trained on."""
+    run = trained("texts")
+    file = run.parent / "words.csv"
+    before = file.read_text(encoding="utf-8")
+    try:
+        file.write_text(before.replace("one,en", "two,en"), encoding="utf-8")
+        notices = _explained(run, Choice(index=0)).notices
+    finally:
+        file.write_text(before, encoding="utf-8")
+    assert notices == [f"{file} has other values than when the run began"]
+
+
 def test_the_command_says_where_the_page_is(trained: Callable[[str], Path], cli: Cli) -> None:
     """One line on stdout; under --json one object, with what was explained and how far the shares add up."""
     run = trained("pictures")
     outcome = cli("explain", run, "--index", 3, "--device", "cpu")
     assert (outcome.code, outcome.out) == (0, f"{run / 'explain.html'}\n")
-    told = cli("explain", run, "--worst", "--split", "valid", "--device", "cpu", "--json").json
-    assert told["run"] == str(run)
-    assert told["page"] == str(run / "explain.html")
-    assert len(told["samples"]) == 6
-    losses = [sample["loss"] for sample in told["samples"]]
-    assert losses == sorted(losses, reverse=True)
-    assert all(explained["gap"] <= 0.01 for sample in told["samples"] for explained in sample["explained"])
+    [sample] = cli("explain", run, "--index", 3, "--device", "cpu", "--json").json["samples"]
+    assert sample["loss"] > 0
+    assert sample["explained"][0]["gap"] <= 0.01
 
 
-def test_the_worst_samples_are_those_of_the_largest_loss(trained: Callable[[str], Path]) -> None:
+def test_the_worst_samples_are_those_of_the_largest_loss(trained: Callable[[str], Path], cli: Cli) -> None:
     """Cross-entropy of all samples of the split, in plain torch."""
     run = trained("pictures")
-    found = _explained(run, Choice(worst=True, split="valid")).found
+    told = cli("explain", run, "--worst", "--split", "valid", "--device", "cpu", "--json").json
+    subject = _explained(run, Choice(index=0)).found.subject
     _, dataset = open_experiment(run / "config.resolved.yaml", (), None, print)
     assert dataset.valid is not None
-    inputs = torch.cat(
-        [found.subject.prepared(dataset.valid.inputs[row : row + 1])["input"] for row in range(len(dataset.valid))]
+    inputs = torch.cat([subject.prepared(dataset.valid.inputs[row : row + 1])["input"] for row in range(len(dataset.valid))])
+    losses = functional.cross_entropy(dlcli.load(run)(inputs), dataset.valid.targets, reduction="none")
+    assert [sample["index"] for sample in told["samples"]] == losses.argsort(descending=True)[:6].tolist()
+    torch.testing.assert_close(
+        torch.tensor([sample["loss"] for sample in told["samples"]]), losses.sort(descending=True).values[:6]
     )
-    losses = torch.nn.functional.cross_entropy(dlcli.load(run)(inputs), dataset.valid.targets, reduction="none")
-    assert [sample.number for sample in found.samples] == losses.argsort(descending=True)[:6].tolist()
-    torch.testing.assert_close(torch.tensor([sample.loss for sample in found.samples]), losses.sort(descending=True).values[:6])
 
 
 def test_new_samples_are_read_as_predict_reads_them(trained: Callable[[str], Path], cli: Cli, tmp_path: Path) -> None:
@@ -297,11 +370,20 @@ def test_new_samples_are_read_as_predict_reads_them(trained: Callable[[str], Pat
     assert answer["says"] == f"“{predicted['class']}” ({predicted['probability']:.3f})"
     assert (sample["index"], sample["loss"], answer["right"]) == (None, None, None)
     _check_whole(page.read_text(encoding="utf-8"))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    picture.rename(folder / "new.png")
+    (folder / "readme.txt").write_text("not a picture")
+    assert "readme.txt" in " ".join(_explained(run, Choice(input=str(folder))).notices)
     table = tmp_path / "new.csv"
     table.write_text("load\n" + "\n".join(map(str, range(20))))
     outcome = cli("explain", trained("table"), "--input", table, "--device", "cpu")
     assert "the first 6 of 20 samples are explained" in outcome.err
     assert outcome.code == 0
+    hours = tmp_path / "new_hours.csv"
+    hours.write_text("load,wind\n" + "\n".join(f"{hour},1.5" for hour in range(9)))
+    assert cli("explain", trained("forecast"), "--input", hours, "--device", "cpu").code == 0
+    assert "what came" not in "".join(path.read_text() for path in (trained("forecast") / "plots").glob("*forecast.svg"))
 
 
 @pytest.mark.parametrize(
@@ -332,7 +414,7 @@ def test_what_can_not_be_explained_is_said(
 def test_the_figures_beside_a_page_are_those_of_the_page(trained: Callable[[str], Path]) -> None:
     """Those of the page before are gone; other files in the folder stay, and a run still verifies."""
     run = trained("rows")
-    _explained(run).write(None)
+    (run / "plots").mkdir(exist_ok=True)
     mine = run / "plots" / "mine.svg"
     mine.write_text("<svg/>")
     stale = run / "plots" / "explain-99-stale.csv"
@@ -347,7 +429,13 @@ def test_the_figures_beside_a_page_are_those_of_the_page(trained: Callable[[str]
 def test_the_words_of_strangers_stay_words(trained: Callable[[str], Path]) -> None:
     """Texts of the data are escaped on the page and in the drawings, and what turns around what is read is shown by its code."""
     run = trained("texts")
-    page = "".join(_explained(run, Choice(index=number, split="train"))._html() for number in range(8))
+    _, dataset = open_experiment(run / "config.resolved.yaml", (), None, print)
+    assert dataset.train.lengths is not None
+    longest = dataset.train.lengths.argsort(descending=True, stable=True)
+    hostile = {int(length): int(number) for number, length in zip(longest, dataset.train.lengths[longest], strict=True)}
+    page = "".join(
+        _explained(run, Choice(index=hostile[length], split="train"))._html() for length in (len("ach-gut"), len("<b>x</b>"))
+    )
     assert "<b>x</b>" not in page
     assert ">&lt;<" in page
     assert "\u202e" not in page

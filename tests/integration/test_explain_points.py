@@ -69,7 +69,7 @@ def _explained(
     subject = Subject(run, "best", dlcli.load(run), experiment, torch.device("cpu"))
     assert dataset.test is not None
     for number in range(SAMPLES):
-        sample = sample_of(subject, dataset.test, number)
+        sample = sample_of(subject, dataset.test, number, 0)
         explainer = Explainer(subject, sample, effort_for(experiment.graph, 1, 1))
         [output] = subject.outputs
         answer = Head(output, subject).answer(explainer.entries.outputs[output], truth_of(subject, output, sample.targets))

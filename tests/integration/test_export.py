@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import dlcli
-from dlcli.app.export import python as app
 from dlcli.app.configs import read_experiment
+from dlcli.app.export import python as app
 from dlcli.models.network import Network, build_network
 from tests.integration.conftest import CONFIGS, Cli
 from tests.unit.models.layer_cases import random_input
@@ -77,6 +78,15 @@ def test_an_export_can_be_made_again(cli: Cli, quick: Path) -> None:
     assert f"the run {run.name}" in texts[0]
 
 
+def test_a_run_is_exported_as_it_is(cli: Cli, quick: Path) -> None:
+    """Its weights fit its own network alone, which `--set` would change."""
+    run = _trained(cli, quick)
+    outcome = cli("export", run, "--set", "train.epochs=3")
+    assert outcome.code == 2
+    assert "is a run, and --set changes a config" in outcome.err
+    assert not (run / "exports").exists()
+
+
 def test_a_run_that_was_never_judged_is_exported_too(cli: Cli, quick: Path) -> None:
     """Without a best checkpoint the last one is what the code is checked with."""
     run = _trained(cli, quick)
@@ -110,7 +120,10 @@ def test_stdout_gets_the_code_alone(cli: Cli, quick: Path) -> None:
     ("arguments", "words"),
     [
         (["quick.yaml", "--output", "-", "--json"], ["both the code and --json want stdout"]),
-        (["quick.yaml", "--output", "-", "--to", "onnx"], ["--output - prints code, and onnx is none", "--to onnx --output FILE"]),
+        (
+            ["quick.yaml", "--output", "-", "--to", "onnx"],
+            ["--output - prints code, and onnx is none", "--to onnx --output FILE"],
+        ),
         (["quick.yaml", "--to", "cobol"], ["cobol", "python"]),
         (["quick.yaml", "--output", "."], ["is a folder"]),
         (["quick.yaml", "--output", " "], ["no name for a file"]),
@@ -151,6 +164,21 @@ def test_code_that_says_something_else_is_not_written(
     assert outcome.code == 5
     assert words in outcome.err
     assert not Path("quick.py").exists()
+
+
+def test_exports_of_a_run_stay_in_its_folder(cli: Cli, quick: Path, tmp_path: Path) -> None:
+    """A folder of exports that leads elsewhere is a stranger's; a pipe is no export that could be replaced."""
+    run, elsewhere = _trained(cli, quick), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (run / "exports").symlink_to(elsewhere)
+    outcome = cli("export", run)
+    assert outcome.code == 2
+    assert "is a link, and the exports of a run stay in its folder" in outcome.err
+    assert list(elsewhere.iterdir()) == []
+    os.mkfifo(elsewhere / "pipe")
+    outcome = cli("export", run, "--output", elsewhere / "pipe")
+    assert outcome.code == 2
+    assert "is there already, and no export" in outcome.err
 
 
 def test_a_name_from_outside_can_not_get_into_the_code(cli: Cli, quick: Path) -> None:

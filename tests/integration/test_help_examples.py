@@ -75,7 +75,12 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.parametrize(("command", "example"), EXAMPLES, ids=[example or name for name, example in EXAMPLES])
 def test_an_example_of_the_help_ends_well(
-    command: str, example: str, places: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
+    command: str,
+    example: str,
+    places: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     """Where its files and runs are there, it ends with 0."""
     assert f"{example} ".startswith(f"{command} "), f"`{command} --help` has no example"

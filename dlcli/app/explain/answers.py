@@ -171,7 +171,11 @@ class Head:
         if horizon is not None and len(values) > 1:
             columns = len(values) // horizon
             words = f"a forecast of {horizon} step{'s'[: horizon > 1]}" + (f" of {columns} columns" if columns > 1 else "")
-            mean = self._question(f"the mean of the forecast of {len(values)} values", step, lambda output: output.mean(-1))
+            mean = self._question(
+                f"the mean of the {len(values)} values of the forecast, as the network gives it",
+                step,
+                lambda output: output.mean(-1),
+            )
             return Answer(self.output, words, None, None, (mean,), rows, step)
         questions = [self._question(names[at], step, partial(_one_of, place=at)) for at in shown]
         words = ", ".join(number(float(found[at])) for at in shown)

@@ -18,6 +18,7 @@ from dlcli.config.layers.base import ElementwiseSpec
 from dlcli.config.shapes import Image, Shape, Volume
 from dlcli.config.shapes import Sequence as SequenceShape
 from dlcli.data.named import each
+from dlcli.errors import CheckpointError
 from dlcli.models.attribution.entries import Entries, Entry
 from dlcli.models.attribution.grad_cam import grad_cam
 from dlcli.models.attribution.methods import Hiding, Integrated, integrated_gradients, saliency
@@ -79,10 +80,16 @@ class Explainer:
 
     Attributes:
         entries: the network as a function of what it reads.
+
+    Raises:
+        CheckpointError: the network gives no finite numbers.
     """
 
     def __init__(self, subject: Subject, sample: Sample, effort: Effort) -> None:
         self.entries = Entries(subject.network, sample.inputs, subject.outputs)
+        if not all(output.isfinite().all() for output in self.entries.outputs.values()):
+            what = f"the network gives NaN or infinity for sample {sample.name}"
+            raise CheckpointError(what, help="explain another checkpoint (--checkpoint), or other samples")
         self._subject = subject
         self._sample = sample
         self._effort = effort

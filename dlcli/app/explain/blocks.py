@@ -8,7 +8,7 @@ from html import escape
 from typing import Final, Literal
 
 from dlcli.app.explain.colours import Pixels, tint
-from dlcli.app.pages.figures import Figure, Rows
+from dlcli.app.pages.figures import Figure, Rows, opening
 from dlcli.app.pages.page import picture
 from dlcli.config.hidden_characters import visible
 
@@ -65,7 +65,7 @@ class Gallery:
         """The same as one drawing, for a file."""
         down = -(-len(self.pictures) // _ACROSS)
         width, height = _ACROSS * (_CELL + 8), down * (_CELL + _LABEL)
-        parts = [_opening(width, height, self.title)]
+        parts = [opening(width, height, self.title)]
         for place, shown in enumerate(self.pictures):
             x, y = place % _ACROSS * (_CELL + 8), place // _ACROSS * (_CELL + _LABEL)
             parts.append(
@@ -130,8 +130,8 @@ class Strip:
                 f"{_text(token.text)}</text>"
             )
             x += width
-        opening = _opening(9 * _TOKENS_ACROSS + 15, y + 28, self.title)
-        return Figure(self.name, self.title, self.reading, "\n".join([opening, *parts, "</svg>"]), self.numbers)
+        head = opening(9 * _TOKENS_ACROSS + 15, y + 28, self.title)
+        return Figure(self.name, self.title, self.reading, "\n".join([head, *parts, "</svg>"]), self.numbers)
 
 
 @dataclass(frozen=True)
@@ -179,13 +179,6 @@ class Section:
                 yield block
             elif isinstance(block, Gallery | Strip):
                 yield block.figure
-
-
-def _opening(width: int, height: int, title: str) -> str:
-    return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{_text(title)}" '
-        'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
-    )
 
 
 def _lines(x: int, y: int, title: str, note: str) -> Iterator[str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from torch import Tensor
+
 from dlcli.app.experiments import open_experiment, recorded_data_dir
 from dlcli.app.explain.effort import Effort, effort_for, judged_samples
 from dlcli.app.explain.pictures import is_picture
@@ -18,7 +20,7 @@ from dlcli.app.use import find_checkpoint, restored
 from dlcli.config.experiment import Experiment
 from dlcli.config.shapes import has_any_time
 from dlcli.data.dataset import Split
-from dlcli.data.named import first
+from dlcli.data.named import each, first
 from dlcli.errors import UsageError
 from dlcli.runtime.device import choose_device
 
@@ -104,7 +106,8 @@ class Chooser:
         if not 0 <= choice.index < len(split):
             what = f"the {choice.split} split has {len(split):,} samples, and none of the number {choice.index}"
             raise UsageError(what, help=f"numbers are 0 to {len(split) - 1}")
-        sample = sample_of(subject, split, choice.index)
+        loss = float(judge(subject, _alone(split, choice.index), 1).losses[0])
+        sample = sample_of(subject, split, choice.index, loss)
         return Chosen(subject, [sample], frozenset({0}), effort_for(experiment.graph, _time(subject, sample), 1), source)
 
     def _judged(self, choice: Choice, subject: Subject, split: Split, source: str) -> Chosen:
@@ -132,6 +135,15 @@ class Chooser:
     def _subject(self, experiment: Experiment) -> Subject:
         network = restored(experiment, self._found).to(self._device).eval()
         return Subject(self._run, self._found.path.name, network, experiment, self._device)
+
+
+def _alone(split: Split, number: int) -> Split:
+    """One sample of a split as a split."""
+
+    def at(tensor: Tensor) -> Tensor:
+        return tensor[number : number + 1]
+
+    return Split(each(split.inputs, at), each(split.targets, at), None if split.lengths is None else at(split.lengths))
 
 
 def _longest(subject: Subject, split: Split) -> int:

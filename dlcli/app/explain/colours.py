@@ -47,12 +47,13 @@ def overlaid(picture: Pixels, values: Numbers) -> Pixels:
 
 
 def _bytes(values: NDArray[np.floating[Any]]) -> Pixels:
-    pixels: Pixels = values.round().astype(np.uint8)
+    pixels: Pixels = np.nan_to_num(values).round().astype(np.uint8)
     return pixels
 
 
 def scaled(values: Numbers) -> Numbers:
-    """Values divided by about the largest of them, so that they lie between -1 and 1."""
+    """Values divided by about the largest of them, so that most lie between -1 and 1; what is no number is 0."""
+    values = np.nan_to_num(values, posinf=0, neginf=0)
     size = np.abs(values)
     top = float(np.percentile(size, _CLIPPED)) or float(size.max(initial=0))
     return values / top if top else values

@@ -18,6 +18,7 @@ from dlcli.app.explain.pictures import READING
 from dlcli.app.explain.sample_section import SampleReport, report_of
 from dlcli.app.explain.samples import Choice, Sample
 from dlcli.app.explain.shown import Shown
+from dlcli.app.explain.subject import name_of
 from dlcli.app.pages import figures, page
 from dlcli.app.runs import Run, open_run
 from dlcli.errors import UsageError
@@ -164,6 +165,7 @@ def explain_run(
         notices.append(text)
         on_notice(text)
 
+    figures.import_matplotlib()  # Captum would leave its traces
     with plugin_errors(), memory_errors():
         found = Chooser(open_run(run, runs), checkpoint, device, data_dir, notify).choose(choice)
         reports = [
@@ -190,7 +192,9 @@ def _ways(samples: Sequence[Sample], reports: Sequence[SampleReport]) -> Iterato
     for sample, report in zip(samples, reports, strict=True):
         if report.states is not None:
             path, of_sample = report.states
-            states[f"{sample.name}: {report.answers[0].says}"] = of_sample
+            answer = report.answers[0]
+            said = "" if answer.is_right is None else f": {answer.says.partition(' (')[0]}"
+            states[f"{name_of(sample.name)}{said}"] = of_sample
     drawing = way_figure(states, path, name="explain-ways") if states else None
     if drawing is not None:
         yield Section("The ways of the states", blocks=[drawing])

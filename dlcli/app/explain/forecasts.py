@@ -46,4 +46,4 @@ def forecast_figure(subject: Subject, sample: Sample, outputs: dict[str, Tensor]
         axis.legend(fontsize=8)
 
     reading = "The window that the network reads, its forecast, and what came, in the units of the data."
-    return drawn(name, f"The forecast of {column}", reading, rows, paint, size=(6.4, 2.6))
+    return drawn(name, f"The forecast of {column}", reading, rows, paint, size=(5.0, 2.6))

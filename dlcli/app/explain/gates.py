@@ -130,7 +130,7 @@ def _gate_figure(one: Pass, mode: str, labels: Sequence[str], *, name: str, titl
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots(len(shown), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for axis, (gate, values) in zip(axes, shown.items(), strict=True):
-            top = float(np.abs(values).max()) or 1.0
+            top = float(np.abs(np.nan_to_num(values)).max()) or 1.0
             pixels = signed((values / top).astype(np.float32)) if gate in _STATES else heat(values)
             axis.imshow(pixels, aspect="auto", interpolation="none")
             axis.set_title(f"{_TITLES[gate]}{f' (±{top:.2g})' if gate in _STATES else ''}")
@@ -139,7 +139,7 @@ def _gate_figure(one: Pass, mode: str, labels: Sequence[str], *, name: str, titl
         label_steps(axes[-1], labels[::together], together)
 
     return drawn(
-        name, title, reading, _rows(shown, units, labels[::together]), paint, size=(6.4, sum(heights) + 0.42 * len(shown) + 0.4)
+        name, title, reading, _rows(shown, units, labels[::together]), paint, size=(5.0, sum(heights) + 0.42 * len(shown) + 0.4)
     )
 
 
@@ -164,13 +164,14 @@ def way_figure(states: Mapping[str, Tensor], path: str, *, name: str) -> Figure 
 
     The two dimensions are those of the largest variance of all states together (principal components, by singular values).
     """
-    together = torch.cat([values.double() for values in states.values()]).cpu()
+    states = {title: values.double().cpu().nan_to_num(posinf=0, neginf=0) for title, values in states.items()}
+    together = torch.cat(list(states.values()))
     if len(together) < 3 or together.shape[1] < 2:
         return None
     mean = together.mean(0)
     _, strengths, directions = torch.linalg.svd(together - mean, full_matrices=False)
     share = float(strengths[:2].square().sum() / strengths.square().sum().clamp_min(1e-30))
-    ways = {title: ((values.double().cpu() - mean) @ directions[:2].T).numpy() for title, values in states.items()}
+    ways = {title: ((values - mean) @ directions[:2].T).numpy() for title, values in states.items()}
     rows: list[Row] = [["sample", "step", "first", "second"]]
     for title, way in ways.items():
         rows += [[title, step + 1, rounded(x), rounded(y)] for step, (x, y) in enumerate(way)]
@@ -191,4 +192,4 @@ def way_figure(states: Mapping[str, Tensor], path: str, *, name: str) -> Figure 
         f"differ most; they hold {100 * share:.0f} % of the variance, and what the others hold is not seen. Samples that the "
         "layer tells apart end in different places."
     )
-    return drawn(name, f"The way of the state of {path}", reading, rows, paint, size=(6.4, 4.4))
+    return drawn(name, f"The way of the state of {path}", reading, rows, paint, size=(5.0, 4.4))

@@ -170,8 +170,8 @@ def worst(judged: Judged, most: int) -> list[int]:
     return numbers
 
 
-def sample_of(subject: Subject, split: Split, number: int, loss: float | None = None) -> Sample:
-    """A sample of a split."""
+def sample_of(subject: Subject, split: Split, number: int, loss: float) -> Sample:
+    """A sample of a split, of which it is known how far the answer is from the right one."""
     length = None if split.lengths is None else int(split.lengths[number])
     raw = _cut(subject, _at(split.inputs, number), length)
     targets = split.targets if isinstance(split.targets, dict) else {next(iter(subject.experiment.facts.targets)): split.targets}

@@ -68,10 +68,10 @@ def over_steps(attribution: Attribution, cam: Tensor | None, labels: Sequence[st
 
 
 def _grouped(values: Tensor, together: int, how: str) -> Numbers:
-    """(time,) -> one value for each group of steps."""
+    """(time,) -> one value for each group of steps; what is no number is 0."""
     groups = values.split(together)
     reduced = [getattr(group, "amax" if how == "max" else how)() for group in groups]
-    numbers: Numbers = torch.stack(reduced).float().numpy()
+    numbers: Numbers = torch.stack(reduced).float().nan_to_num(posinf=0, neginf=0).numpy()
     return numbers
 
 
@@ -105,12 +105,14 @@ def step_figure(found: OverSteps, series: Numbers | None, names: Sequence[str], 
             if 1 < len(lines) <= _MOST_LINES:
                 axes[0].legend(fontsize=7, ncols=3)
         for axis, (method, values) in zip(axes[bool(lines) :], found.values.items(), strict=True):
-            colours = [SERIES[1] if value > 0 else SERIES[0] for value in values] if method in _SIGNED else SERIES[2]
-            axis.bar(range(len(values)), values, color=colours, width=0.9)
+            edges = np.arange(len(values) + 1) - 0.5
+            above, below = SERIES[1::-1] if method in _SIGNED else (SERIES[2], SERIES[2])
+            axis.stairs(values.clip(min=0), edges, fill=True, color=above)
+            axis.stairs(values.clip(max=0), edges, fill=True, color=below)
             axis.set_title(method)
         label_steps(axes[-1], found.labels, found.together)
 
-    return drawn(name, title, reading, rows, paint, size=(6.4, 1.5 * (len(found.values) + bool(lines)) + 0.3))
+    return drawn(name, title, reading, rows, paint, size=(5.0, 1.5 * (len(found.values) + bool(lines)) + 0.3))
 
 
 _SIGNED: Final = ("integrated gradients", "occlusion")
@@ -125,10 +127,11 @@ def _lines(series: Numbers, together: int) -> list[Numbers]:
 
 def label_steps(axis: Axes, labels: Sequence[str], together: int) -> None:
     """Names the steps on the horizontal axis: each by its label, or where they are numbers or many by matplotlib's choice."""
+    axis.set_xlim(-0.5, len(labels) - 0.5)
     if any(not label.isdecimal() for label in labels) and len(labels) <= _MOST_TICKS:
         axis.set_xticks(range(len(labels)), labels, fontsize=8, color=FAINT)
         return
-    axis.set_xlabel("step" if together == 1 else f"step (each place is the largest or the sum of {together})")
+    axis.set_xlabel("step" if together == 1 else f"step ({together} together at each place)")
     axis.locator_params(axis="x", integer=True)
     axis.xaxis.set_major_formatter(lambda place, _: f"{int(place) * together + 1}")
 
@@ -149,7 +152,7 @@ def share_map(share: Tensor, names: Sequence[str], labels: Sequence[str], *, nam
         axis.set_yticks(range(len(names)), names, fontsize=8)
         label_steps(axis, labels[::together], together)
 
-    return drawn(name, title, reading, rows, paint, size=(6.4, 0.9 + 0.17 * len(names)))
+    return drawn(name, title, reading, rows, paint, size=(5.0, 0.9 + 0.17 * len(names)))
 
 
 def strips(found: OverSteps, marked: int | None, *, name: str, readings: Mapping[str, str]) -> Iterator[Strip]:
@@ -218,4 +221,4 @@ def reach_figure(gradient: Tensor, labels: Sequence[str], step: int | None, *, n
         "logarithmic scale. A curve that falls by powers of ten towards the begin is the vanishing gradient: what came before "
         "then is hardly learnt. A level one reaches back."
     )
-    return drawn(name, "How far back the gradient reaches", reading, rows, paint, size=(6.4, 2.6))
+    return drawn(name, "How far back the gradient reaches", reading, rows, paint, size=(5.0, 2.6))

@@ -11,12 +11,11 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from dlcli.app.pages.figures import label
 from dlcli.app.runs import Run
 from dlcli.config.data import Csv, ImageDataSpec, TextDataSpec
 from dlcli.config.experiment import Experiment
-from dlcli.config.hidden_characters import visible
 from dlcli.config.shapes import Shape
-from dlcli.config.tree import shortened
 from dlcli.data.dataset import Tensors
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.data.sources.vocabulary import UNKNOWN, Vocabulary
@@ -29,7 +28,7 @@ _MARKS: Final = {" ": "␣", "\n": "↵", "\t": "⇥"}
 
 def name_of(text: object) -> str:
     """What somebody has called something, as it may stand in a drawing."""
-    return visible(shortened(str(text), _LONGEST)) or "·"
+    return label(text, _LONGEST) or "·"
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ def vector_figure(attribution: Attribution, names: Sequence[str], *, name: str, 
         "Occlusion: by how much the score falls where the feature is replaced by it. Saliency: the slope of the score along "
         "the feature."
     )
+    if attribution.part[0] > 1:
+        reading += f" Hidden are {attribution.part[0]} features at a time, those that stand side by side."
     if len(shown) < len(order):
         reading += f" Shown are the {len(shown)} of {len(order)} features with the largest shares."
-    return drawn(name, title, reading, rows, paint, size=(6.4, 0.9 + 0.2 * len(shown)))
+    return drawn(name, title, reading, rows, paint, size=(5.4, 0.9 + 0.2 * len(shown)))

@@ -70,9 +70,7 @@ def step_readings(shown: Shown, attribution_input: str, part: tuple[int, ...], *
             f"{shown.baseline(attribution_input)}."
         ),
         "occlusion": f"by how much the score falls where {hidden} by {shown.middle(attribution_input)}.",
-        "saliency": (
-            f"how steeply the score changes with the {whose} of the step: a slope, not a share, and small where the answer is settled."
-        ),
+        "saliency": f"how steeply the score changes with the {whose} of the step: no share, and small where the answer is clear.",
         "Grad-CAM": "where the last convolution found what speaks for the answer.",
     }
 

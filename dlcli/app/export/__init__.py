@@ -92,8 +92,8 @@ def export(
         writing.check_free(writing.beside(output, target.beside))
     subject = read_subject(what, overrides, runs=runs, data_dir=data_dir)
     file = output or subject.folder / f"{subject.stem}{target.suffix}"
-    if output is None and subject.folder.is_dir():
-        writing.check_free(writing.beside(file, target.beside))
+    if output is None:
+        writing.check_own_place(subject.folder, writing.beside(file, target.beside))
     target.check(subject)
     contents, verified = _made(subject, target, on_progress)
     exports = subject.folder if subject.checkpoint is not None else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container
 from typing import Any, Final
 
 import torch
@@ -51,7 +51,7 @@ def as_text(facts: Facts) -> str:
     return json.dumps(facts, indent=1, ensure_ascii=False)
 
 
-def lengths_name(inputs: Sequence[str] | dict[str, Shape] | Any) -> str:
+def lengths_name(inputs: Container[str]) -> str:
     """What the lengths are called, where an input may be called so already."""
     name = LENGTHS
     while name in inputs:

@@ -79,7 +79,7 @@ def _raise_failure(place: Path, code: int) -> None:
         what = "the process that exports was killed, as happens where memory runs out"
         raise ResourceError(what, help="close other programs, and export again")
     if code < 0:
-        raise CheckpointError(f"the process that exports was ended by {signal.Signals(-code).name}", help=_HELP)
+        raise CheckpointError(f"the process that exports was ended: {signal.strsignal(-code) or -code}", help=_HELP)
     if code > 0:
         raise CheckpointError(f"the process that exports fails: {_last_line(place / _LOG)}", help=_HELP)
 

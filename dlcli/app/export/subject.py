@@ -54,10 +54,6 @@ class Subject:
     classes: object = None
 
     @property
-    def is_run(self) -> bool:
-        return self.checkpoint is not None
-
-    @property
     def config(self) -> str:
         """The resolved config."""
         return as_yaml(self.experiment.resolved())

@@ -7,7 +7,7 @@ file puts another in its place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final
@@ -122,16 +122,21 @@ def _naming_the_layer(network: Traceable) -> Iterator[None]:
     Raises:
         CheckpointError: instead of torch's errors.
     """
-    entered: list[str] = []
-    hooks = [
-        module.register_forward_pre_hook(lambda *_, name=name: entered.append(name))
-        for name, module in network.named_modules()
-        if name
-    ]
+    running: list[str] = []
+
+    def enter(name: str) -> Callable[..., None]:
+        return lambda *_: running.append(name)
+
+    def leave(*_: Any) -> None:
+        running.pop()
+
+    layers = [(name, module) for name, module in network.named_modules() if name]
+    hooks = [module.register_forward_pre_hook(enter(name)) for name, module in layers]
+    hooks += [module.register_forward_hook(leave) for _, module in layers]
     try:
         yield
     except Exception as error:
-        where = f"`{entered[-1]}`" if entered else "the network"
+        where = f"`{running[-1]}`" if running else "the network"
         reason = " ".join(str(error).split())[:300]
         what = f"torch can't export {where}: {type(error).__name__}: {reason}"
         raise CheckpointError(what, help="export to safetensors, which keeps the weights and the config") from error

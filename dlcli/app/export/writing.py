@@ -44,6 +44,18 @@ def check_free(files: Iterable[Path]) -> None:
             raise UsageError(f"{file} is there already, and no export", help=help)
 
 
+def check_own_place(folder: Path, files: Iterable[Path]) -> None:
+    """Whether exports can be written into a run's folder of them, which need not be there yet.
+
+    Raises:
+        UsageError: they can't: it leads elsewhere, for example.
+    """
+    if folder.is_symlink():
+        raise UsageError(f"{folder} is a link, and the exports of a run stay in its folder", help=ANOTHER_FILE)
+    if folder.exists():
+        check_free(files)
+
+
 def beside(file: Path, endings: Iterable[str]) -> list[Path]:
     """A file and those that belong to it."""
     return [file, *(file.with_suffix(ending) for ending in endings)]
@@ -93,6 +105,8 @@ def _notes(file: Path) -> dict[str, Any]:
 
 
 def _is_export(file: Path) -> bool:
+    if not file.is_file():  # a pipe, from which nobody may ever read
+        return False
     try:
         with file.open("rb") as opened:
             begin = opened.read(_READ)

@@ -161,8 +161,7 @@ def label(text: object, most: int = 24) -> str:
 @contextmanager
 def _style(name: str) -> Iterator[Callable[[tuple[float, float]], Canvas]]:
     """Matplotlib with the look of the pages and without what it says of fonts."""
-    if "matplotlib" not in sys.modules:
-        _import_without_traces()
+    import_matplotlib()
     import matplotlib as mpl  # noqa: PLC0415  # half a second that only a page costs
     from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415
     from matplotlib.figure import Figure as Canvas  # noqa: PLC0415
@@ -178,11 +177,14 @@ def _style(name: str) -> Iterator[Callable[[tuple[float, float]], Canvas]]:
         yield canvas_of
 
 
-def _import_without_traces() -> None:
+def import_matplotlib() -> None:
     """Imports matplotlib so that it starts no program to ask for fonts, and leaves none of its files behind.
 
-    It knows its own fonts then, which are the only ones in use, and lists them anew each time: 0.2 s.
+    It knows its own fonts then, which are the only ones in use, and lists them anew each time: 0.2 s. Whoever imports what
+    imports it calls this before.
     """
+    if "matplotlib" in sys.modules:
+        return
     names = ("MPLCONFIGDIR", "MPL_IGNORE_SYSTEM_FONTS")
     before = {name: os.environ.get(name) for name in names}
     logging.getLogger("matplotlib").setLevel(logging.ERROR)

@@ -162,8 +162,8 @@ def _classes(answers: NDArray[Any], names: Sequence[str]) -> str:
 
 def _values(answers: NDArray[Any], ranges: ClassCounts | ValueRanges | None) -> str:
     told = [f"{float(answer):.4g}" for answer in answers[:_MOST_TOLD]]
-    if ranges is not None and ranges.kind == "values" and 1 < len(ranges.columns) <= _MOST_TOLD == len(told):
-        told = [f"{label(column)} {text}" for column, text in zip(ranges.columns, told, strict=False)]
+    if ranges is not None and ranges.kind == "values" and 1 < len(ranges.columns) == len(told):
+        told = [f"{label(column)} {text}" for column, text in zip(ranges.columns, told, strict=True)]
     return ", ".join(told) + (", ..." if len(answers) > len(told) else "")
 
 

@@ -84,11 +84,12 @@ class Saved:
         return tuple(_SHOWN.get(name, name) for name in names)
 
     def figures(self) -> Mapping[str, float]:
-        """Loss and metrics on the samples that were held out, as far as they are numbers."""
+        """Metrics and, behind them, losses on the samples that were held out, as far as they are numbers."""
         found = value_at(self.run.record, "test")
         if not isinstance(found, dict):
             found = self.judgement.figures if self.judgement is not None else {}
-        return {str(name)[:200]: value for name, given in list(found.items())[:200] if (value := number(given)) is not None}
+        figures = {str(name)[:200]: value for name, given in list(found.items())[:200] if (value := number(given)) is not None}
+        return dict(sorted(figures.items(), key=lambda figure: figure[0].endswith("loss")))
 
     @property
     def best_epoch(self) -> int | None:

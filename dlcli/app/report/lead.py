@@ -68,12 +68,11 @@ def _classes(judged: JudgedClasses, split: str) -> str:
     if not total:
         return f"was judged on {split}."
     accuracy, chance = int(judged.hits.sum()) / total, int(judged.support.max()) / total
-    what = (
-        f"tells {percent(accuracy)} of the {counted(total, 'step')} right"
-        if judged.per_step
-        else f"is right on {percent(accuracy)}"
+    steps = f" {counted(total, 'step')} in the" if judged.per_step else ""
+    return (
+        f"is right on {percent(accuracy)} of the{steps} {split}; "
+        f"always naming the most frequent class would be right on {percent(chance)}."
     )
-    return f"{what} of the {split}; always naming the most frequent class would be right on {percent(chance)}."
 
 
 def _labels(judged: JudgedLabels, split: str) -> str:
@@ -145,7 +144,7 @@ def key_facts(saved: Saved) -> list[tuple[str, str | int | float | None]]:
     facts: list[tuple[str, str | int | float | None]] = []
     judgement = saved.judgement
     where = "" if judgement is None or judgement.split == "test" else f" ({_SPLITS[judgement.split]})"
-    for name, value in sorted(saved.figures().items(), key=lambda figure: figure[0].endswith("loss"))[:6]:
+    for name, value in list(saved.figures().items())[:6]:
         facts.append((label(name, 40) + (where or " (test)"), value))
     run = saved.run
     if saved.best_epoch is not None and run.epochs:

@@ -36,11 +36,11 @@ def sparkline(lines: Sequence[Line], title: str) -> str:
     """A drawing of curves in one scale.
 
     Args:
-        lines: at least one.
+        lines: these.
         title: for those who can't see it; a text of dlcli's own.
     """
     values = [np.where(np.abs(line.values) < _LARGEST, line.values, np.nan) for line in lines]
-    there = np.concatenate([part[np.isfinite(part)] for part in values])
+    there = np.concatenate([np.empty(0), *(part[np.isfinite(part)] for part in values)])
     low, high = (float(there.min()), float(there.max())) if there.size else (0.0, 1.0)
     last = max((line.start + len(line.values) - 1 for line in lines), default=1)
     across, down = (WIDTH - 2 * _EDGE) / max(last, 1), (HEIGHT - 2 * _EDGE) / ((high - low) or 1.0)

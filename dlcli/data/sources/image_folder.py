@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,9 +20,10 @@ from dlcli.config.data import ImageFolder
 from dlcli.config.facts import TARGET, DataFacts, Target
 from dlcli.config.shapes import Image as ImageShape
 from dlcli.data import pictures
+from dlcli.data.decoded_cache import Recipe, decoded
 from dlcli.data.directories import Directories
 from dlcli.data.raw import RawData, RawSplit
-from dlcli.data.sources.growth import check_growth
+from dlcli.data.sources.growth import ALWAYS, check_growth
 from dlcli.data.sources.located import locate
 from dlcli.errors import DataError
 
@@ -60,7 +63,7 @@ def facts(spec: ImageFolder, directories: Directories) -> DataFacts:
 
 
 def read(spec: ImageFolder, directories: Directories, _: bool) -> RawData:
-    """Decodes all pictures.
+    """Decodes all pictures, or takes what an earlier start has decoded of the same files.
 
     Raises:
         DataUnavailableError: there is no such folder.
@@ -70,7 +73,12 @@ def read(spec: ImageFolder, directories: Directories, _: bool) -> RawData:
     folder = _scanned(spec, directories)
     first = _first_picture(spec, folder)
     files = [file for split in folder.files.values() for file in split]
-    images = _decoded([path for path, _ in files], first.channels, spec.resize, (first.height, first.width))
+    paths = [path for path, _ in files]
+    shape = (len(files), *(spec.resize or (first.height, first.width)), first.channels)
+    if spec.resize is None:
+        _check_growth(paths, shape)
+    recipe = Recipe(spec.kind, folder.path, paths, {"channels": first.channels, "resize": spec.resize})
+    images = decoded(recipe, shape, partial(_decoded, paths, shape, spec.resize))
     targets = np.array([number for _, number in files], dtype=np.int64)
     splits: dict[str, RawSplit] = {}
     start = 0
@@ -125,8 +133,15 @@ def visible(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         return []
-    try:
+    with _listing_errors(folder):
         return sorted(child for child in folder.iterdir() if not child.name.startswith("."))
+
+
+@contextmanager
+def _listing_errors(folder: Path) -> Iterator[None]:
+    """Turns what keeps a folder from being listed into an error that says where."""
+    try:
+        yield
     except OSError as error:
         raise DataError(f"{folder} can't be read: {error.strerror or error}", help="check the folder's permissions") from error
 
@@ -144,13 +159,34 @@ def _files(folder: Path, classes: Sequence[str]) -> tuple[list[tuple[Path, int]]
     files: list[tuple[Path, int]] = []
     others: list[Path] = []
     for number, name in enumerate(classes):
-        children = visible(folder / name)
-        found = [child for child in children if child.suffix.lower() in pictures.SUFFIXES and child.is_file()]
+        found, beside = _pictures_in(folder / name)
         if not found and (folder / name).is_dir():
             raise DataError(f"{folder / name} holds no picture", help=f"put {KINDS} files into it, or remove it")
         files += [(path, number) for path in found]
-        others += sorted({*children} - {*found})
+        others += beside
     return files, others
+
+
+def _pictures_in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The pictures in a folder, and what else lies there and is not hidden, both sorted by name; nothing without a folder."""
+    if not folder.is_dir():
+        return [], []
+    found: list[Path] = []
+    others: list[Path] = []
+    with _listing_errors(folder), os.scandir(folder) as children:
+        for child in sorted(children, key=lambda child: child.name):
+            if not child.name.startswith("."):
+                is_meant = child.name.lower().endswith(pictures.SUFFIXES) and _is_file(child)
+                (found if is_meant else others).append(folder / child.name)
+    return found, others
+
+
+def _is_file(child: os.DirEntry[str]) -> bool:
+    """Whether it is one or leads to one; the system is asked only about links."""
+    try:
+        return child.is_file()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _first_picture(spec: ImageFolder, folder: _Folder) -> ImageShape:
@@ -164,21 +200,26 @@ def _first_picture(spec: ImageFolder, folder: _Folder) -> ImageShape:
     return ImageShape(channels, height, width)
 
 
-def _decoded(paths: list[Path], channels: int, resize: tuple[int, int] | None, first: tuple[int, int]) -> NDArray[np.uint8]:
+def _check_growth(paths: Sequence[Path], shape: tuple[int, ...]) -> None:
+    """Refuses pictures that would take far more memory than their files."""
+    grown = math.prod(shape)
+    size = sum(path.stat().st_size for path in paths) if grown > ALWAYS else 0
+    what = f"{len(paths):,} pictures of {shape[1]}x{shape[2]} like {paths[0]}"
+    help = "scale them all down with data.resize, for example data.resize=[128, 128]"
+    check_growth(what, grown, size, help, _MOST_TIMES)
+
+
+def _decoded(paths: Sequence[Path], shape: tuple[int, ...], resize: tuple[int, int] | None) -> NDArray[np.uint8]:
     """All pictures (N, H, W, channels): at the size of `resize`, or else all of the size of the first."""
-    if resize is None:
-        size = sum(path.stat().st_size for path in paths)
-        help = "scale them all down with data.resize, for example data.resize=[128, 128]"
-        what = f"{len(paths):,} pictures of {first[0]}x{first[1]} like {paths[0]}"
-        check_growth(what, len(paths) * math.prod(first) * channels, size, help, _MOST_TIMES)
-    images = np.empty((len(paths), *(resize or first), channels), dtype=np.uint8)
+    images = np.empty(shape, dtype=np.uint8)
+    first = shape[1:3]
     failures: list[tuple[Path, Exception]] = []
     odd: list[tuple[Path, tuple[int, int]]] = []
 
     def decode(index: int) -> None:
         path = paths[index]
         try:
-            picture = pictures.read_picture(path, channels)
+            picture = pictures.read_picture(path, shape[3])
         except MemoryError:
             raise
         except Exception as error:

@@ -11,7 +11,6 @@ import torch
 
 from dlcli.app.configs import read_experiment
 from dlcli.app.export.subject import Subject
-from dlcli.config.facts import TARGET, DataFacts, Target
 from dlcli.config.shapes import Image, Sequence, Shape, Time, Token, Vector
 from dlcli.models.network import Network, build_network
 from tests.unit.models.graphs import read_layers
@@ -96,8 +95,3 @@ def subject_of(config: Path) -> Subject:
     experiment = read_experiment(config, (), None)
     network = build_network(experiment.graph, None).eval()
     return Subject(("config", str(config)), config.name, experiment, network, config.parent, config.stem)
-
-
-def facts_of_one(shape: Shape) -> DataFacts:
-    """Of data with one input and 3 classes."""
-    return DataFacts({"input": shape}, {TARGET: Target(num_classes=3)})

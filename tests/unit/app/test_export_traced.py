@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -22,7 +26,7 @@ from dlcli.app.export.facts import lengths_name
 from dlcli.app.export.onnx import open_onnx, write_onnx
 from dlcli.app.export.tracing import Traceable, as_torch_has_it, trace
 from dlcli.app.export.verification import verify
-from dlcli.config.shapes import Image, Sequence, Time, Vector
+from dlcli.config.shapes import Image, Sequence, Time, Vector, Volume
 from dlcli.errors import CheckpointError, UsageError
 from dlcli.models.network import Network
 from dlcli.models.python_lengths import takes_lengths
@@ -40,29 +44,42 @@ def _as_onnx(network: Network, folder: Path) -> Path:
     return folder / "model.onnx"
 
 
-def _as_pt2(network: Network, folder: Path) -> Path:
-    program = trace(Traceable(network.graph, network.state_dict()))
-    as_torch_has_it(program)
-    write_program(program, _facts(network), folder / "model.pt2")
-    return folder / "model.pt2"
+@dataclass(frozen=True)
+class Made:
+    """A network and its files."""
+
+    network: Network
+    onnx: Path
+    pt2: Path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Made]:
+    """One of NETWORKS as files, each of which is written once."""
+
+    @cache
+    def make(name: str) -> Made:
+        network, folder = network_of(name), tmp_path_factory.mktemp("made")
+        program = trace(Traceable(network.graph, network.state_dict()))
+        write_onnx(program, network.graph, _facts(network), folder / "model.onnx")
+        as_torch_has_it(program)
+        write_program(program, _facts(network), folder / "model.pt2")
+        return Made(network, folder / "model.onnx", folder / "model.pt2")
+
+    return make
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_program_of_torch_says_what_the_network_says(name: str, tmp_path: Path) -> None:
-    """Read back from its file, for one sample and for several, of short and of long sequences."""
-    network = network_of(name)
-    verified = verify(network, open_program(_as_pt2(network, tmp_path), network.graph), 1e-5)
-    assert list(verified.largest_difference) == list(network.graph.outputs)
+def test_files_say_what_the_network_says(name: str, made: Callable[[str], Made]) -> None:
+    """Read back by torch and by onnxruntime, for one sample and for several, of short and of long sequences.
 
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_a_file_of_onnx_says_what_the_network_says(name: str, tmp_path: Path) -> None:
-    """By onnxruntime; its axes are called batch and time."""
-    network = network_of(name)
-    file = _as_onnx(network, tmp_path)
-    verify(network, open_onnx(file, network.graph), 1e-4)
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    graph = network.graph
+    In the file of ONNX the axes are called batch and time, inputs and outputs as in the graph.
+    """
+    network, graph = made(name).network, made(name).network.graph
+    verify(network, open_onnx(made(name).onnx, graph), 1e-4)
+    verified = verify(network, open_program(made(name).pt2, graph), 1e-5)
+    assert list(verified.largest_difference) == list(graph.outputs)
+    session = onnxruntime.InferenceSession(made(name).onnx, providers=["CPUExecutionProvider"])
     names = [*graph.inputs, *([lengths_name(graph.inputs)] if takes_lengths(graph) else [])]
     assert [read.name for read in session.get_inputs()] == names
     assert [given.name for given in session.get_outputs()] == list(graph.outputs)
@@ -70,57 +87,61 @@ def test_a_file_of_onnx_says_what_the_network_says(name: str, tmp_path: Path) ->
         assert read.shape == ["batch", *("time" if isinstance(size, Time) else size for size in shape.sizes)]
 
 
-def test_each_sequence_of_a_batch_gets_what_plain_torch_gives_it_alone(tmp_path: Path) -> None:
-    """A stack both ways, the lengths in any order, NaN in the padding: torch.nn.LSTM knows nothing of lengths."""
-    network = built(Sequence(Time(), Vector(3)), "[lstm: {hidden_size: 4, num_layers: 2, bidirectional: true, name: layer}]")
-    plain = nn.LSTM(3, 4, num_layers=2, bidirectional=True, batch_first=True)
-    plain.load_state_dict(network.get_submodule("layer").state_dict())
-    session = onnxruntime.InferenceSession(_as_onnx(network, tmp_path), providers=["CPUExecutionProvider"])
-    lengths = [2, 7, 1, 5]
-    batch = torch.randn(4, 7, 3)
-    for row, length in zip(batch, lengths, strict=True):
-        row[length:] = torch.nan
-    (found,) = session.run(None, {"input": batch.numpy(), "lengths": np.array(lengths)})
-    for row, length, read in zip(found, lengths, batch, strict=True):
-        expected, _ = plain(read[None, :length])
-        np.testing.assert_allclose(row[:length], expected[0].detach(), rtol=1e-5, atol=1e-6)
-        assert not row[length:].any()
+TEXTS = "LSTM both ways over tokens of different lengths"
 
 
-def test_recurrent_layers_are_those_of_onnx(tmp_path: Path) -> None:
+def test_each_sequence_of_a_batch_gets_what_plain_torch_gives_it_alone(made: Callable[[str], Made]) -> None:
+    """A stack both ways, the lengths in any order, anything in the padding: torch.nn.LSTM knows nothing of lengths."""
+    network = made(TEXTS).network
+    plain = nn.LSTM(5, 4, num_layers=2, bidirectional=True, batch_first=True)
+    plain.load_state_dict(network.lstm_1.state_dict())
+    session = onnxruntime.InferenceSession(made(TEXTS).onnx, providers=["CPUExecutionProvider"])
+    lengths, tokens = [2, 7, 1, 5], torch.randint(11, (4, 7))
+    padded = tokens.clone()
+    for row, length in zip(padded, lengths, strict=True):
+        row[length:] = -1
+    (found,) = session.run(None, {"input": padded.numpy(), "lengths": np.array(lengths)})
+    for row, length, read in zip(found, lengths, tokens, strict=True):
+        _, (state, _) = plain(network.embedding_1(read[None, :length]))
+        expected = network.linear_1(torch.cat((state[-2], state[-1]), dim=1))
+        np.testing.assert_allclose(row, expected[0].detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_recurrent_layers_are_those_of_onnx(made: Callable[[str], Made]) -> None:
     """One node for each layer of a stack, and no loop; the weights stand in it as ONNX reads them."""
-    import onnx
+    expected = {
+        "projected LSTM and GRU over series of different lengths": (1, 2, 0),
+        "RNN over a fixed number of steps": (0, 0, 3),
+    }
+    for name, counts in expected.items():
+        kinds = [node.op_type for node in onnx.load(made(name).onnx).graph.node]
+        assert tuple(kinds.count(kind) for kind in ("LSTM", "GRU", "RNN")) == counts
+        assert not {"Loop", "Scan", "Slice", "Split"} & set(kinds)
 
-    layers = "[lstm: {hidden_size: 4, num_layers: 2}, gru: 3, rnn: {hidden_size: 2, return: last}]"
-    model = onnx.load(_as_onnx(built(Sequence(500, Vector(3)), layers), tmp_path))
-    kinds = [node.op_type for node in model.graph.node]
-    assert [kinds.count(kind) for kind in ("LSTM", "GRU", "RNN", "Loop", "Scan", "Slice")] == [2, 1, 1, 0, 0, 0]
-    assert len(kinds) < 30
 
-
-def test_files_hold_the_facts_and_nothing_of_this_machine(tmp_path: Path) -> None:
+def test_files_hold_the_facts_and_nothing_of_this_machine(made: Callable[[str], Made]) -> None:
     """Torch notes for each operation the files that it came from, with their paths."""
-    network = network_of("LSTM both ways over tokens of different lengths")
-    program, graph = _as_pt2(network, tmp_path), _as_onnx(network, tmp_path)
     here = [str(Path(place).parent).encode() for place in (dlcli.__file__, sys.prefix, torch.__file__)]
-    with zipfile.ZipFile(program) as parts:
+    with zipfile.ZipFile(made(TEXTS).pt2) as parts:
         contents = [parts.read(name) for name in parts.namelist()]
         facts = json.loads(parts.read(f"model/extra/{FACTS_FILE}"))
-    for content in (*contents, graph.read_bytes()):
+    for content in (*contents, made(TEXTS).onnx.read_bytes()):
         assert not any(place in content for place in here)
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    assert json.loads(session.get_modelmeta().custom_metadata_map["facts"]) == facts == _facts(network)
+    session = onnxruntime.InferenceSession(made(TEXTS).onnx, providers=["CPUExecutionProvider"])
+    assert json.loads(session.get_modelmeta().custom_metadata_map["facts"]) == facts == _facts(made(TEXTS).network)
     assert session.get_modelmeta().producer_name == "dlcli"
 
 
-@pytest.mark.parametrize("pool", ["adaptive_max_pool", "adaptive_avg_pool"])
-@pytest.mark.parametrize(("axes", "size"), [("1d", 3), ("2d", [4, 3]), ("3d", [2, 3, 1])])
-def test_windows_of_different_sizes_can_be_written(pool: str, axes: str, size: object, tmp_path: Path) -> None:
-    """ONNX has none: each window is cut out by itself."""
-    from dlcli.config.shapes import Volume
-
-    shape = {"1d": Sequence(10, Vector(2)), "2d": Image(2, 10, 9), "3d": Volume(2, 5, 7, 4)}[axes]
-    network = built(shape, f"[{pool}{axes}: {size}]")
+def test_windows_of_different_sizes_can_be_written(tmp_path: Path) -> None:
+    """ONNX has none: each is cut out by itself."""
+    inputs = {"series": Sequence(10, Vector(2)), "image": Image(2, 10, 9), "volume": Volume(2, 5, 7, 4)}
+    layers = """
+        - adaptive_max_pool1d: {output_size: 3, from: series, name: a}
+        - adaptive_max_pool2d: {output_size: [4, 3], from: image, name: b}
+        - adaptive_max_pool3d: {output_size: [2, 3, 1], from: volume, name: c}
+        - adaptive_avg_pool3d: {output_size: [2, 3, 1], from: volume, name: d}
+    """
+    network = built(inputs, layers, ("a", "b", "c", "d"))
     verify(network, open_onnx(_as_onnx(network, tmp_path), network.graph), 1e-5)
 
 
@@ -145,7 +166,7 @@ def _with(module: nn.Module) -> Traceable:
     return traced
 
 
-def test_what_torch_can_not_follow_is_refused_with_the_layer(tmp_path: Path) -> None:
+def test_what_torch_can_not_follow_is_refused_with_the_layer() -> None:
     """A module of a plug-in may do anything."""
     with pytest.raises(CheckpointError, match="torch can't export `own`: ") as caught:
         trace(_with(_Deciding()))

@@ -17,7 +17,6 @@ from dlcli.app.starter_configs import StarterConfig
 from dlcli.errors import ResourceError
 from tests.unit.runtime.file_operations import FileOperations
 
-
 VERIFIED: Final = Verified((1, 5), None, {"linear_1": 0.0}, 1e-6)
 
 

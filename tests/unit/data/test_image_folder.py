@@ -59,6 +59,16 @@ def test_facts_are_known_without_reading_all_pictures(pets: Path) -> None:
     assert facts.target.num_classes == 2
 
 
+def test_links_to_pictures_are_pictures_and_other_links_are_passed_over(pets: Path) -> None:
+    """Those that lead nowhere, to a folder, or to themselves."""
+    (pets / "dog" / "linked.png").symlink_to(pets / "cat" / "c.bmp")
+    for name, target in (("nowhere.png", "absent"), ("folder.png", ".."), ("itself.png", "itself.png")):
+        (pets / "dog" / name).symlink_to(target)
+    data = _read(pets)
+    assert data.train.inputs[:, 0, 0, 0].tolist() == [30, 10, 20, 30]
+    assert "notes.txt (and 3 more)" in data.notices[0]
+
+
 @pytest.mark.parametrize("valid", ["val", "valid"])
 def test_folders_above_the_classes_are_splits(tmp_path: Path, valid: str) -> None:
     """Classes keep the number they have in train, also where a split lacks one."""
