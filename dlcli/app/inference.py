@@ -70,8 +70,8 @@ def score(
     train = experiment.train
     preprocessing = Preprocessing(experiment.data, experiment.facts, seed=train.seed).to(device)
     samples = preprocessing.checked(inputs)
-    lengths = _checked_lengths(lengths, samples, experiment)
-    count, time = len(first(samples)), _padded_time(samples, experiment.facts)
+    lengths = checked_lengths(lengths, samples, experiment)
+    count, time = len(first(samples)), padded_time(samples, experiment.facts)
     split = Split(samples, torch.arange(count), lengths).to(device)
     without_answers = replace(experiment.facts, targets={})  # what a batch has as targets is the number of each sample
     batches = Batches(split, preprocessing, evaluation_batch_size(train), facts=without_answers, seed=train.seed)
@@ -128,8 +128,13 @@ def _is_per_step(output: str, experiment: Experiment) -> bool:
     return target is not None and target.per_step
 
 
-def _checked_lengths(lengths: Tensor | None, samples: Tensors, experiment: Experiment) -> Tensor | None:
+def checked_lengths(lengths: Tensor | None, samples: Tensors, experiment: Experiment) -> Tensor | None:
     """The lengths as int64 on the CPU; None where all samples have the size that the network reads.
+
+    Args:
+        lengths: as for `infer`.
+        samples: of which they are, checked by `Preprocessing`.
+        experiment: of the run.
 
     Raises:
         DataError: they are not those of the samples, or the network can't read sequences so short.
@@ -139,7 +144,7 @@ def _checked_lengths(lengths: Tensor | None, samples: Tensors, experiment: Exper
             what = "lengths were given, and the network reads samples of one size"
             raise DataError(what, help="leave the lengths out; to read different ones, train on sequences of different lengths")
         return None
-    count, time = len(first(samples)), _padded_time(samples, experiment.facts)
+    count, time = len(first(samples)), padded_time(samples, experiment.facts)
     if not count:
         return None
     lengths = torch.full((count,), time) if lengths is None else _whole_lengths(lengths.cpu(), count, time)
@@ -164,11 +169,10 @@ def _whole_lengths(lengths: Tensor, count: int, time: int) -> Tensor:
     return lengths.to(torch.int64)
 
 
-def _padded_time(samples: Tensors, facts: DataFacts) -> int:
-    """The steps that samples are padded to, where lengths may differ."""
-    if isinstance(samples, Tensor):
-        return samples.shape[1] if samples.ndim > 1 else 0
-    return next((samples[name].shape[1] for name, shape in facts.inputs.items() if has_any_time(shape)), 0)
+def padded_time(samples: Tensors, facts: DataFacts) -> int:
+    """The steps that samples are padded to, where lengths may differ; 0 where the network reads samples of one size."""
+    named = samples if isinstance(samples, dict) else dict.fromkeys(facts.inputs, samples)
+    return next((named[name].shape[1] for name, shape in facts.inputs.items() if has_any_time(shape)), 0)
 
 
 def _in_units(output: Tensor, name: str, experiment: Experiment) -> Tensor:

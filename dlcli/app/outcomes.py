@@ -9,11 +9,12 @@ from typing import Final
 
 from torch import Tensor
 
+from dlcli.app.record import told
 from dlcli.app.text_generation import Sampling, continued
 from dlcli.config.data import Text
 from dlcli.config.experiment import Experiment
 from dlcli.data.sources.vocabulary import Vocabulary
-from dlcli.errors import DlcliError, UsageError
+from dlcli.errors import UsageError
 from dlcli.plugins import plugin_failure
 from dlcli.runtime.signals import StopRequest
 from dlcli.training.outcomes.arrays import MOST_TEXT, MOST_WRITTEN
@@ -87,9 +88,7 @@ class Keeper:
 
     def _tell(self, failure: Exception | None) -> None:
         if failure is not None:
-            found = plugin_failure(failure) or failure
-            told = found.message if isinstance(found, DlcliError) else f"{type(found).__name__}: {found}"
-            self._on_notice(f"some of what a report shows can't be kept: {told}")
+            self._on_notice(f"some of what a report shows can't be kept: {told(plugin_failure(failure) or failure)}")
 
     def _written(self, split: str) -> tuple[WrittenText, ...]:
         """What a language model writes after the begins of some windows of a split."""

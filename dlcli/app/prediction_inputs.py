@@ -105,23 +105,31 @@ class Inputs:
     texts: NewSamples | None = None
     notices: list[str] = field(default_factory=list)
 
-    def parts(self, on_progress: Progress) -> Iterator[Part]:
+    def parts(self, on_progress: Progress, most: int | None = None) -> Iterator[Part]:
         """Reads one part after the other, so that pictures take no more memory than a part of them.
 
         Args:
             on_progress: is told how many pictures are done.
+            most: pictures that are read, the first; None for all.
 
         Raises:
             DataError: a file is damaged, or its samples don't fit the network; of pictures once all were looked at.
         """
-        for part in self._read(on_progress):
+        for part in self._read(on_progress, self.pictures[:most]):
             _check_fit(part, self.experiment)
             self.notices += part.samples.notices
             yield part
         if self.reader is not None:
             self.notices += self.reader.finish()
 
-    def _read(self, on_progress: Progress) -> Iterator[Part]:
+    def reads(self, path: Path) -> bool:
+        """Whether a file is one of those that are read, by whatever name."""
+        if not path.exists():
+            return False
+        read = [*(file for _, file in self.files), *(picture.path for picture in self.pictures)]
+        return any(path.samefile(file) for file in read)
+
+    def _read(self, on_progress: Progress, pictures: Sequence[PictureFile]) -> Iterator[Part]:
         if self.texts is not None:
             yield Part("<stdin>", None, self.texts)
         read_new = SOURCES[type(self.experiment.data)].read_new
@@ -131,10 +139,9 @@ class Inputs:
         if self.reader is None:
             return
         count = _pictures_together(self.reader.form, evaluation_batch_size(self.experiment.train))
-        for start in range(0, len(self.pictures), count):
-            on_progress(start, len(self.pictures))
-            files = self.pictures[start : start + count]
-            samples = self.reader.read(files)
+        for start in range(0, len(pictures), count):
+            on_progress(start, len(pictures))
+            samples = self.reader.read(pictures[start : start + count])
             if samples is not None:
                 yield Part("the pictures", None, samples)
 

@@ -32,6 +32,7 @@ class Rows:
         experiment: of the run.
         classes: their names as the run recorded them, where it has any.
         top: how many of the most probable classes are told; None for the most probable one.
+        lists: whether the probabilities of all classes are told too, which takes memory for each class in each row.
 
     Raises:
         UsageError: there are not so many classes.
@@ -40,6 +41,7 @@ class Rows:
     experiment: Experiment
     classes: object
     top: int | None = None
+    lists: bool = False
 
     def __post_init__(self) -> None:
         if self.top is not None:
@@ -48,7 +50,8 @@ class Rows:
     @property
     def heads(self) -> list[Head]:
         """How the answers of each output are told."""
-        return [Head.of(output, self.experiment, self.classes, self.top) for output in self.experiment.graph.outputs]
+        outputs = self.experiment.graph.outputs
+        return [Head.of(output, self.experiment, self.classes, self.top, lists=self.lists) for output in outputs]
 
     def check_classes(self, option: str) -> None:
         """Whether there are classes to be told of.
@@ -105,6 +108,7 @@ class Head:
         names: of the classes, or of the labels or values; where there are too few the rest are numbered.
         per_step: whether there is an answer for each step.
         top: as for `Rows`.
+        lists: the same.
     """
 
     output: str
@@ -114,9 +118,10 @@ class Head:
     names: tuple[str, ...]
     per_step: bool
     top: int | None
+    lists: bool
 
     @classmethod
-    def of(cls, output: str, experiment: Experiment, classes: object, top: int | None) -> Head:
+    def of(cls, output: str, experiment: Experiment, classes: object, top: int | None, *, lists: bool) -> Head:
         """That of an output of a run; the names of the classes may be anything that a run.json holds."""
         spec, target = experiment.data, experiment.facts.target_of(output)
         assert target is not None
@@ -125,10 +130,10 @@ class Head:
             names = tuple(map(str, classes)) if isinstance(classes, list) and len(classes) == target.num_classes else ()
             scores = experiment.graph.output_shapes[output].sizes[-1]
             assert isinstance(scores, int)
-            return cls(output, prefix, "classes", max(scores, 2), names, target.per_step, top)
+            return cls(output, prefix, "classes", max(scores, 2), names, target.per_step, top, lists)
         names = tuple(spec.target or ()) if isinstance(spec, Csv) else ()
         judges = experiment.train.objective_of(output).loss.judges
-        return cls(output, prefix, judges, 0, names, target.per_step, top)
+        return cls(output, prefix, judges, 0, names, target.per_step, top, lists)
 
     def record(self, scores: Array, answers: Array) -> Record:
         """The columns of one sample or one step.
@@ -140,7 +145,7 @@ class Head:
         if self.judges == "classes":
             if len(scores) == 1:  # yes or no
                 scores, answers = np.append(0, scores), np.append(1 - answers, answers)
-            return self._of_classes(scores, plain(answers))
+            return self._of_classes(scores, answers)
         values = plain(answers)
         names = [f"{self.prefix}{name}" for name in self._value_names(len(values))]
         if self.judges == "values":
@@ -150,16 +155,20 @@ class Head:
             found |= {name: int(score > 0), f"{name}_{PROBABILITY}": value}
         return found
 
-    def _of_classes(self, scores: Array, probabilities: list[float]) -> Record:
-        names = [*self.names[: len(probabilities)], *range(len(self.names), len(probabilities))]
+    def _of_classes(self, scores: Array, probabilities: Array) -> Record:
         order = [int(scores.argmax())] if self.top is None else np.argsort(-scores, kind="stable")[: self.top].tolist()
         found: Record = {}
-        for place, best in enumerate(order, 1):
+        for place, (best, probability) in enumerate(zip(order, plain(probabilities[order]), strict=True), 1):
             suffix = "" if self.top is None else f"_{place}"
-            found[f"{self.prefix}class{suffix}"] = names[best]
-            found[f"{self.prefix}{PROBABILITY}{suffix}"] = probabilities[best]
-        every = {str(name): value for name, value in zip(names, probabilities, strict=True)}
-        return {**found, f"{self.prefix}{PROBABILITIES}": every}
+            found[f"{self.prefix}class{suffix}"] = self._class_name(best)
+            found[f"{self.prefix}{PROBABILITY}{suffix}"] = probability
+        if self.lists:
+            every = {str(self._class_name(number)): value for number, value in enumerate(plain(probabilities))}
+            found[f"{self.prefix}{PROBABILITIES}"] = every
+        return found
+
+    def _class_name(self, number: int) -> str | int:
+        return self.names[number] if number < len(self.names) else number
 
     def _value_names(self, count: int) -> tuple[str, ...]:
         if len(self.names) == count:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,7 +12,9 @@ from dlcli.app.inference import score
 from dlcli.app.prediction_inputs import Progress, open_inputs
 from dlcli.app.prediction_rows import PROBABILITIES, PROBABILITY, Record, Rows, beside
 from dlcli.app.runs import Run, open_run, recorded_experiment
+from dlcli.app.spreadsheet import Cell, as_csv
 from dlcli.app.use import find_checkpoint, restored
+from dlcli.config.tree import shortened
 from dlcli.errors import DataError, UsageError
 from dlcli.runtime.device import choose_device
 from dlcli.runtime.durable_files import write_durably
@@ -22,8 +22,7 @@ from dlcli.runtime.memory import memory_errors
 
 CSV: Final = ".csv"
 JSON_LINES: Final = ".jsonl"
-_FORMULA_STARTS: Final = tuple("=+-@\t\r")
-"""A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection)."""
+_ELSEWHERE: Final = "choose another with --output FILE"
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,8 @@ class Wish:
         top: how many of the most probable classes a row tells; None for the most probable one.
         spreads: whether a table has a column for the probability of each class.
         inverts: whether bright becomes dark in picture files.
+        lists: whether a row lists the probabilities of all classes where no table spreads them.
+        output: the file that the predictions will be written to, which is none of the inputs.
     """
 
     inputs: Sequence[str]
@@ -44,6 +45,8 @@ class Wish:
     top: int | None = None
     spreads: bool = False
     inverts: bool = False
+    lists: bool = False
+    output: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -73,18 +76,17 @@ class Predictions:
         found = {"run": str(self.run), "checkpoint": self.checkpoint, "inputs": [*self.inputs], "samples": self.samples}
         return {**found, "notices": [*self.notices], "predictions": self.records}
 
-    def cells(self) -> list[list[str | int | float]]:
+    def cells(self) -> Iterator[list[Cell]]:
         """The rows of a table, its head first."""
-        rows = [self._flat(record) for record in self.records]
-        return [[*rows[0]], *([*row.values()] for row in rows)]
+        yield [*self._flat(self.records[0])]
+        for record in self.records:
+            yield [*self._flat(record).values()]
 
     def as_text(self, format: str) -> str:
         """The rows as a file of the format CSV or JSON_LINES."""
         if format == JSON_LINES:
             return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in self.records)
-        file = io.StringIO()
-        csv.writer(file, lineterminator="\n").writerows([_harmless(cell) for cell in row] for row in self.cells())
-        return file.getvalue()
+        return as_csv(self.cells())
 
     def _flat(self, record: Record) -> Record:
         """A row without mappings, or with their values in columns of their own."""
@@ -111,17 +113,20 @@ def predict_inputs(
         on_progress: is told how many pictures are done.
 
     Raises:
-        UsageError: there is no such run or checkpoint, the run reads no such files, or has not so many classes.
+        UsageError: there is no such run or checkpoint, the run reads no such files, has not so many classes, or the output
+            is among the inputs.
         DataError: a file is not there, is damaged, or its samples don't fit the network.
     """
     chosen = choose_device(device)
     opened = open_run(run, runs)
     experiment = recorded_experiment(opened.folder)
     found = find_checkpoint(opened.folder, checkpoint)
-    rows = Rows(experiment, opened.record["data"].get("classes"), wish.top)
+    rows = Rows(experiment, opened.record["data"].get("classes"), wish.top, wish.spreads or wish.lists)
     if wish.spreads:
         rows.check_classes("--probabilities")
     inputs = open_inputs(experiment, wish.inputs, data_dir=wish.data_dir, run=opened.path, inverts=wish.inverts)
+    if wish.output is not None and inputs.reads(wish.output):
+        raise UsageError(f"{wish.output} is the file that is to be read", help=_ELSEWHERE)
     network = restored(experiment, found).to(chosen).eval()
     records: list[Record] = []
     samples = 0
@@ -137,23 +142,24 @@ def predict_inputs(
     return Predictions(opened.path, found.path.name, tuple(wish.inputs), samples, records, tuple(inputs.notices), wish.spreads)
 
 
-def check_output(output: Path, inputs: Sequence[str]) -> None:
-    """Whether predictions can be written there.
+def check_output(output: Path) -> None:
+    """Whether predictions can be written to a file of this name.
 
     Raises:
         UsageError: they can't.
     """
-    help = "choose another with --output FILE"
     if output.suffix.lower() not in (CSV, JSON_LINES):
         raise UsageError(
             f"'{output}' ends neither in {CSV} nor in {JSON_LINES}", help=f"write for example --output predictions{CSV}"
         )
-    if output.is_dir():
-        raise UsageError(f"{output} is a folder", help=help)
-    if not output.absolute().parent.is_dir():
+    try:
+        is_folder, has_folder = output.is_dir(), output.absolute().parent.is_dir()
+    except OSError as error:  # its name is too long, or a folder on the way can't be looked into
+        raise UsageError(f"{shortened(str(output))} can't be written: {error.strerror}", help=_ELSEWHERE) from error
+    if is_folder:
+        raise UsageError(f"{output} is a folder", help=_ELSEWHERE)
+    if not has_folder:
         raise UsageError(f"there is no folder {output.parent}", help="make it first, or write elsewhere")
-    if output.exists() and any(Path(file).exists() and output.samefile(file) for file in inputs):
-        raise UsageError(f"{output} is the file that is to be read", help=help)
 
 
 def write_predictions(predictions: Predictions, output: Path) -> None:
@@ -164,17 +170,3 @@ def write_predictions(predictions: Predictions, output: Path) -> None:
     """
     content = predictions.as_text(output.suffix.lower()).encode(errors="replace")
     write_durably(output, content, help="give another file: --output FILE")
-
-
-def _harmless(cell: str | int | float) -> str | int | float:
-    if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) and not _is_number(cell):
-        return f"'{cell}"
-    return cell
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

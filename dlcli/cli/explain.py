@@ -18,10 +18,14 @@ def explain_command(
     input: Annotated[
         str | None, typer.Option("--input", metavar="FILE", help="New samples, in a file as `dlcli predict` reads it.")
     ] = None,
+    invert: Annotated[
+        bool, typer.Option("--invert", help="With --input: swap bright and dark in pictures, as `dlcli predict` does.")
+    ] = False,
     split: Annotated[str, typer.Option("--split", help="train, valid or test.")] = "test",
     checkpoint: Annotated[str, typer.Option("--checkpoint", help="best, last or the number of a step.")] = "best",
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="The page; else explain.html in the run's folder.")
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="The page, .html; else explain.html in the run's folder."),
     ] = None,
     runs_dir: RunsDir = Path("runs"),
     device: Device = "auto",
@@ -35,13 +39,14 @@ def explain_command(
 
     Example: dlcli explain latest --index 17
     """
-    from dlcli.app.explain.explaining import check_page, explain_run
+    from dlcli.app.explain.explaining import explain_run
     from dlcli.app.explain.samples import Choice
+    from dlcli.app.pages.page import check_output
     from dlcli.plugins import load_plugins
 
-    choice = Choice(index, worst, input, split)
+    choice = Choice(index, worst, input, split, invert)
     if output is not None:
-        check_page(output)
+        check_output(output)
     load_plugins(plugin or ())
     found = explain_run(
         run, choice, checkpoint=checkpoint, device=device, runs=runs_dir, data_dir=data_dir, on_notice=print_notice

@@ -48,7 +48,7 @@ class LiveRegion:
         self._stream = losable(stream)
         self._lines: list[Line] = []
         self._has_colours = not os.environ.get("NO_COLOR")
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
 
     @property
     def size(self) -> os.terminal_size:
@@ -76,7 +76,7 @@ class LiveRegion:
         self._write(text, self._lines)
 
     def _write(self, above: str, lines: Sequence[Line]) -> None:
-        with self._lock:
+        with self.lock:
             columns, height = self.size
             up = sum(max(1, -(-_length(line) // columns)) for line in self._lines)  # a line that became too long takes several
             self._lines = [_cut(line, columns - 1) for line in lines[: height - 1]]
@@ -109,7 +109,7 @@ class LiveRegion:
 
 
 class _Above:
-    """A stream whose lines go above those of a region, each once it is whole."""
+    """A stream whose lines go above those of a region, each once it is whole, whichever thread writes it."""
 
     def __init__(self, region: LiveRegion, stream: TextIO) -> None:
         self._region = region
@@ -117,9 +117,10 @@ class _Above:
         self._begun = ""
 
     def write(self, text: str) -> int:
-        whole, newline, self._begun = (self._begun + text).rpartition("\n")
-        if newline:
-            self._region.print_above(whole + newline)
+        with self._region.lock:
+            whole, newline, self._begun = (self._begun + text).rpartition("\n")
+            if newline:
+                self._region.print_above(whole + newline)
         return len(text)
 
     def flush(self) -> None:

@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
 from dlcli.cli.console import is_interactive, print_json, print_notice, print_progress, print_result, table
+from dlcli.cli.foreign_text import figure, one_line
 from dlcli.cli.options import DataDir, Device, Json, Plugins, RunArgument, RunsDir
 from dlcli.cli.picture_counter import picture_counter
+from dlcli.config.hidden_characters import visible
 from dlcli.errors import UsageError
 
 if TYPE_CHECKING:  # torch: only once there is work to do
-    from dlcli.app.predictions import Predictions
-    from dlcli.app.text_generation import Continuation
+    from dlcli.app.predictions import Predictions, Wish
+    from dlcli.app.spreadsheet import Cell
+    from dlcli.app.text_generation import Continuation, Sampling
 
 _STDIN: Final = "-"
 _WIDEST: Final = 40
 """Characters of a cell on a terminal."""
-_STEERS_A_TERMINAL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class _Asked(NamedTuple):
+    """Which network is asked, and how.
+
+    Attributes:
+        run: None for the newest.
+        runs: the folder of all runs.
+        checkpoint: as for `--checkpoint`.
+        device: as for `--device`.
+        plugins: the files that are given with `--plugin`.
+    """
+
+    run: str | None
+    runs: Path
+    checkpoint: str
+    device: str
+    plugins: list[Path]
 
 
 def predict_command(
@@ -74,30 +94,44 @@ def predict_command(
         asked.insert(0, run)
         run = None
     _check_options(run, asked, prompt, output, {"--top-k": top_k, "--probabilities": probabilities, "--invert": invert})
+    network = _Asked(run, runs_dir, checkpoint, device, plugin or [])
+    if prompt is None:
+        from dlcli.app.predictions import JSON_LINES, Wish
+
+        lists = json or (output is not None and output.suffix.lower() == JSON_LINES)
+        _predict_files(network, Wish(asked, data_dir, top_k, probabilities, invert, lists, output), as_json=json)
+    else:
+        from dlcli.app.text_generation import Sampling
+
+        _go_on_with(network, prompt, Sampling(length, temperature, seed), as_json=json)
+
+
+def _predict_files(network: _Asked, wish: Wish, *, as_json: bool) -> None:
+    from dlcli.app.predictions import check_output, predict_inputs, write_predictions
     from dlcli.plugins import load_plugins
 
-    if prompt is None:
-        from dlcli.app.predictions import Wish, check_output, predict_inputs, write_predictions
+    run, runs, checkpoint, device, plugins = network
+    if wish.output is not None:
+        check_output(wish.output)
+    load_plugins(plugins)
+    with picture_counter() as on_progress:
+        found = predict_inputs(run, wish, checkpoint=checkpoint, device=device, runs=runs, on_progress=on_progress)
+    for notice in found.notices:
+        print_notice(notice)
+    if wish.output is not None:
+        write_predictions(found, wish.output)
+    _show_predictions(found, wish.output, as_json)
 
-        if output is not None:
-            check_output(output, asked)
-        load_plugins(plugin or ())
-        wish = Wish(asked, data_dir, top_k, probabilities, invert)
-        with picture_counter() as on_progress:
-            found = predict_inputs(run, wish, checkpoint=checkpoint, device=device, runs=runs_dir, on_progress=on_progress)
-        for notice in found.notices:
-            print_notice(notice)
-        if output is not None:
-            write_predictions(found, output)
-        _show_predictions(found, output, json)
-        return
-    from dlcli.app.text_generation import Sampling, continue_text
 
-    sampling = Sampling(length, temperature, seed)
-    load_plugins(plugin or ())
-    text = continue_text(run, prompt, sampling, checkpoint=checkpoint, device=device, runs=runs_dir)
-    if json:
-        print_json({**text.as_json(), "length": length, "temperature": temperature, "seed": seed})
+def _go_on_with(network: _Asked, prompt: str, sampling: Sampling, *, as_json: bool) -> None:
+    from dlcli.app.text_generation import continue_text
+    from dlcli.plugins import load_plugins
+
+    run, runs, checkpoint, device, plugins = network
+    load_plugins(plugins)
+    text = continue_text(run, prompt, sampling, checkpoint=checkpoint, device=device, runs=runs)
+    if as_json:
+        print_json({**text.as_json(), **asdict(sampling)})
     else:
         _show_text(text)
 
@@ -136,10 +170,10 @@ def _show_predictions(found: Predictions, output: Path | None, as_json: bool) ->
     if as_json:
         print_json(found.as_json())
     elif output is not None:
-        print_result(f"{output}: {len(found.records):,} rows for {_samples(found)}")
+        print_result(f"{visible(str(output))}: {len(found.records):,} rows for {_samples(found)}")
     elif is_interactive(sys.stdout):
-        print_progress(f"{found.run} ({found.checkpoint}), {_samples(found)}")
-        rows = found.cells()
+        print_progress(f"{visible(str(found.run))} ({found.checkpoint}), {_samples(found)}")
+        rows = [*found.cells()]
         right = [column for column, cell in enumerate(rows[-1]) if not isinstance(cell, str)]
         print_result(table([[_cell(cell) for cell in row] for row in rows], right=right))
     else:
@@ -147,15 +181,12 @@ def _show_predictions(found: Predictions, output: Path | None, as_json: bool) ->
 
 
 def _samples(found: Predictions) -> str:
-    where = found.inputs[0] if len(found.inputs) == 1 else f"{len(found.inputs):,} inputs"
+    where = visible(found.inputs[0]) if len(found.inputs) == 1 else f"{len(found.inputs):,} inputs"
     return f"{found.samples:,} sample{'' if found.samples == 1 else 's'} of {where}"
 
 
-def _cell(value: str | int | float) -> str:
-    if isinstance(value, float):
-        return f"{value:.4f}" if 1e-3 <= abs(value) < 1e6 or value == 0 else f"{value:.4g}"
-    text = _shown(str(value)).replace("\n", " ").replace("\t", " ")
-    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 3]}..."
+def _cell(value: Cell) -> str:
+    return figure(value) if isinstance(value, float) else one_line(value, _WIDEST)
 
 
 def _show_text(text: Continuation) -> None:
@@ -163,14 +194,9 @@ def _show_text(text: Continuation) -> None:
     if not is_interactive(sys.stdout):
         print_result(text.prompt + "".join(text.pieces))
         return
-    print_result(_shown(text.prompt), end="")
+    print_result(visible(text.prompt), end="")
     try:
         for piece in text.pieces:
-            print_result(_shown(piece), end="")
+            print_result(visible(piece), end="")
     finally:  # also where it is interrupted
         print_result("")
-
-
-def _shown(text: str) -> str:
-    """The text without characters that would steer the terminal."""
-    return _STEERS_A_TERMINAL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -10,7 +10,6 @@ import typer
 from dlcli.cli.completion import complete_run
 from dlcli.cli.console import print_json, print_notice, print_result
 from dlcli.cli.options import Json, Plugins, RunsDir
-from dlcli.errors import UsageError
 
 
 def report_command(
@@ -27,13 +26,14 @@ def report_command(
 
     Example: dlcli report before latest --output comparison.html
     """
+    from dlcli.app.pages.page import check_output
     from dlcli.app.report.comparison import write_comparison  # numpy and pydantic: only once there is work to do
     from dlcli.app.report.page import write_report
     from dlcli.plugins import load_plugins
     from dlcli.training.run_folder import find_run
 
     if output is not None:
-        _check_output(output)
+        check_output(output)
     load_plugins(plugin or ())
     if runs and len(runs) > 1:
         report = write_comparison(runs, runs_dir, output)
@@ -45,12 +45,3 @@ def report_command(
         print_json(report.as_json())
     else:
         print_result(str(report.path))
-
-
-def _check_output(output: Path) -> None:
-    if output.suffix.lower() != ".html":
-        raise UsageError(f"'{output}' does not end in .html", help="write for example --output report.html")
-    if output.is_dir():
-        raise UsageError(f"{output} is a folder", help="name a file in it: --output FILE.html")
-    if not output.absolute().parent.is_dir():
-        raise UsageError(f"there is no folder {output.parent}", help="make it first, or write elsewhere")

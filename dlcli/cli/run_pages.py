@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from dlcli.app.kept_runs.comparison import ABSENT, Comparison, Value
 from dlcli.app.kept_runs.epochs import curve
-from dlcli.app.kept_runs.record import KeptRun, number, number_at, text_at, value_at, whole_at
+from dlcli.app.kept_runs.record import KeptRun, number, number_at, plugin_words, text_at, value_at, whole_at
 from dlcli.app.kept_runs.story import Story
 from dlcli.cli.console import data_used, duration, table
 from dlcli.cli.foreign_text import cut_in_the_middle, figure, one_line
@@ -89,6 +89,7 @@ def story_lines(story: Story, width: int) -> list[str]:
         ("curves", _story_curves(story, width - _LABEL)),
         ("files", _file_lines(story)),
         ("checkpoints", _checkpoint_lines(story)),
+        ("plug-ins", _plugin_lines(run.record)),
         ("next", [one_line(command, 1_000) for command in story.next]),
     ]
     return [
@@ -190,6 +191,12 @@ def _checkpoint_lines(story: Story) -> list[str]:
         marks = [word for word, holds in (("best", checkpoint.is_best), ("last", checkpoint.is_last)) if holds]
         rows.append([one_line(checkpoint.name), size_text(checkpoint.size), ", ".join(marks)])
     return table(rows, right=(1,)).splitlines() if rows else []
+
+
+def _plugin_lines(record: Mapping[str, Any]) -> list[str]:
+    """The files that the next commands would run, of which a stranger may have written the names and the content."""
+    files = [one_line(file, 255) for file in plugin_words(record)[1::2]]
+    return [*files, "These files are code, which the commands below run: read them first."] if files else []
 
 
 def comparison_lines(comparison: Comparison, width: int) -> list[str]:

@@ -103,14 +103,15 @@ def _figures(test: Mapping[str, float]) -> list[str]:
 
 def _next_commands(run: Run) -> Iterator[str]:
     """What the run can be put to now; one that was interrupted first goes on."""
-    record, path = run.record, shlex.quote(str(run.path))
-    plugins = "".join(f" --plugin {shlex.quote(plugin)}" for plugin in record["plugins"])
+    from dlcli.app.kept_runs.record import plugin_words  # pydantic: not for --help
+
+    record, path, plugins = run.record, str(run.path), plugin_words(run.record)
     if record["status"] != "completed":
-        yield f"dlcli train --resume {path}{plugins}"
+        yield shlex.join(["dlcli", "train", "--resume", path, *plugins])
         return
     split = next(name for name in ("test", "valid", "train") if record["data"]["samples"][name])
-    yield f"dlcli eval {path}{'' if split == 'test' else f' --split {split}'}{plugins}"
-    yield f"dlcli explain {path}{plugins}"
-    given = "--prompt TEXT" if record["data"]["used"] == "text" else "FILE"
-    yield f"dlcli predict {path} {given}{plugins}"
-    yield f"dlcli export {path} --to python{plugins}"
+    yield shlex.join(["dlcli", "eval", path, *([] if split == "test" else ["--split", split]), *plugins])
+    yield shlex.join(["dlcli", "explain", path, *plugins])
+    given = ["--prompt", "TEXT"] if record["data"]["used"] == "text" else ["FILE"]
+    yield shlex.join(["dlcli", "predict", path, *given, *plugins])
+    yield shlex.join(["dlcli", "export", path, "--to", "python", *plugins])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from dlcli.errors import DataError
 
 MAX_NAME: Final = 255
 """Bytes of a file's name."""
+_MAX_PATH: Final = 4096
+"""Bytes of a path, of which the system takes the last one for its end."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Directories:
             DataError: no file can have such a path.
         """
         given = Path(os.path.expanduser(path))  # noqa: PTH111  # Path.expanduser raises where there is no such user
-        if "\0" in path or any(len(os.fsencode(part)) > MAX_NAME for part in given.parts):
+        if not _can_be_there(str(given)):
             raise DataError(f"no file can be called {shortened(path)!r}", help="give the path of a file that is there")
         if given.is_absolute():
             return (given,)
@@ -67,7 +70,20 @@ def search_directories(data_dir: Path | None, config_dir: Path | None) -> Direct
 def user_cache() -> Path:
     """The person's cache of dlcli."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path("~/.cache").expanduser()) / "dlcli"
+    if base:
+        return Path(base) / "dlcli"
+    home = os.path.expanduser("~")  # noqa: PTH111  # Path.home() raises where a user has none, as in containers
+    return Path(home) / ".cache" / "dlcli" if home != "~" else Path(tempfile.gettempdir()) / f"dlcli-{os.getuid()}"
+
+
+def _can_be_there(path: str) -> bool:
+    """Whether the system takes the path, as far as its own characters decide that."""
+    try:
+        encoded = os.fsencode(path)
+    except UnicodeEncodeError:  # half a surrogate
+        return False
+    is_short = len(encoded) < _MAX_PATH and all(len(name) <= MAX_NAME for name in encoded.split(b"/"))
+    return is_short and b"\0" not in encoded
 
 
 def _distinct(folders: Iterable[Path]) -> tuple[Path, ...]:

@@ -141,6 +141,10 @@ KINDS: Final[dict[str, dict[str, Any]]] = {
             {"linear": 2},
         ],
     },
+    "windows": {
+        "data": {"name": "arrays", "path": "waves.npz"},
+        "layers": [{"conv1d": {"out_channels": 3, "kernel_size": 5}}, "relu", "global_avg_pool", {"linear": 2}],
+    },
     "labels": {
         "data": {"name": "arrays", "path": "labels.npz"},
         "layers": ["flatten", {"linear": 2}],
@@ -187,6 +191,8 @@ def _write_data(folder: Path) -> None:
         "lengths": generator.integers(3, 8, 60),
     }
     np.savez(folder / "padded.npz", **{f"{name}_train": array for name, array in padded.items()})
+    waves = {"x": padded["curve"], "y": padded["kind"], "lengths": generator.integers(5, 8, 60)}
+    np.savez(folder / "waves.npz", **{f"{name}_train": array for name, array in waves.items()})
     floats = generator.normal(size=(60, 3, 5, 6)).astype(np.float32)
     np.savez(folder / "labels.npz", x_train=floats, y_train=generator.integers(0, 2, (60, 2)).astype(np.float32))
 
@@ -386,6 +392,78 @@ def test_new_samples_are_read_as_predict_reads_them(trained: Callable[[str], Pat
     assert "what came" not in "".join(path.read_text() for path in (trained("forecast") / "plots").glob("*forecast.svg"))
 
 
+def _save_pictures(folder: Path, count: int) -> None:
+    """Frames, bright at the border and dark inside, where digits are bright on dark; of 9x9 pixels."""
+    folder.mkdir()
+    for number in range(count):
+        pixels = np.full((9, 9), 250, np.uint8)
+        pixels[3:6, 3:6] = number
+        Image.fromarray(pixels).save(folder / f"{number:02}.png")
+
+
+def test_of_a_folder_no_more_pictures_are_read_than_shown(trained: Callable[[str], Path], cli: Cli, tmp_path: Path) -> None:
+    """Those that follow may be damaged; what is to be known of the first is told as `predict` tells it, and --invert mends it."""
+    run, folder = trained("pictures"), tmp_path / "frames"
+    _save_pictures(folder, 6)
+    told = cli("predict", run, folder, "--device", "cpu", "--json").json["notices"]
+    assert "6 of 6 pictures are dark on bright, unlike those of digits: add --invert; the first: 00.png" in told
+    assert "6 of 6 pictures are brought to 8x8 in grey, like those of digits; the first: 00.png (9x9)" in told
+    (folder / "99.png").write_bytes(b"no picture")
+    found = cli("explain", run, "--input", folder, "--device", "cpu", "--json").json
+    assert [sample["name"] for sample in found["samples"]] == [f"{number:02}.png" for number in range(6)]
+    assert found["notices"] == [*told, "the first 6 of 7 samples are explained"]
+    outcome = cli("explain", run, "--input", folder, "--invert", "--device", "cpu", "--json")
+    assert not any("dark on bright" in notice for notice in outcome.json["notices"])
+    predicted = cli("predict", run, folder / "00.png", "--invert", "--device", "cpu", "--json").json["predictions"][0]
+    [answer] = outcome.json["samples"][0]["answers"].values()
+    assert answer["says"] == f"“{predicted['class']}” ({predicted['probability']:.3f})"
+
+
+def test_of_a_large_network_one_picture_is_read(
+    trained: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The notices are about it alone."""
+    _save_pictures(tmp_path / "frames", 3)
+    monkeypatch.setattr("dlcli.app.explain.effort._OPERATIONS", 1.0)
+    found = _explained(trained("pictures"), Choice(input=str(tmp_path / "frames")))
+    assert len(found.reports) == 1
+    assert found.notices[0].startswith("1 of 1 pictures is brought to 8x8")
+    assert found.notices[-1] == "the first 1 of 3 samples are explained"
+
+
+def test_a_sequence_shorter_than_a_window_is_refused_as_predict_refuses_it(
+    trained: Callable[[str], Path], cli: Cli, tmp_path: Path
+) -> None:
+    """With and without lengths beside it; what a window fits into is explained."""
+    run, file = trained("windows"), tmp_path / "short.npz"
+    waves = np.random.default_rng(0).normal(size=(2, 7, 2)).astype(np.float32)
+    for arrays, told in (
+        ({"x": waves[:, :4], "lengths": np.array([4, 3])}, "sample 1 has 3 steps, and `conv1d_1` needs at least 5"),
+        ({"x": waves[:, :4]}, "sample 0 has 4 steps, and `conv1d_1` needs at least 5"),
+        ({"x": waves[:, :, :1]}, "samples of 1 feature, and the network reads 2"),
+    ):
+        np.savez(file, **arrays)
+        outcome = cli("explain", run, "--input", file, "--device", "cpu")
+        assert (outcome.code, outcome.out) == (3, "")
+        assert told in outcome.err
+        assert str(file) in outcome.err
+        assert "a bug in dlcli" not in outcome.err
+        assert cli("predict", run, file, "--device", "cpu").err == outcome.err
+    np.savez(file, x=waves, lengths=np.array([5, 7]))
+    found = _explained(run, Choice(input=str(file))).found
+    assert [sample.inputs["input"].shape[1] for sample in found.samples] == [5, 7]
+
+
+def test_a_page_replaces_nothing_but_pages(trained: Callable[[str], Path], cli: Cli, tmp_path: Path) -> None:
+    """A file of another kind is left as it is, before anything is computed."""
+    mine = tmp_path / "config.yaml"
+    mine.write_text("mine")
+    outcome = cli("explain", trained("pictures"), "--index", 0, "--output", mine)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"'{mine}' does not end in .html" in outcome.err
+    assert mine.read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -397,7 +475,8 @@ def test_new_samples_are_read_as_predict_reads_them(trained: Callable[[str], Pat
         (["--input", "not_there.png"], 3, ["not_there.png"]),
         (["--device", "cuda:99"], 2, ["cuda:99"]),
         (["--output", "no_folder/page.html"], 2, ["there is no folder no_folder"]),
-        (["--output", "."], 2, [". is a folder"]),
+        (["--output", "."], 2, ["'.' does not end in .html", "--output page.html"]),
+        (["--invert"], 2, ["--invert is for new pictures", "--input FILE"]),
     ],
 )
 def test_what_can_not_be_explained_is_said(

@@ -115,7 +115,7 @@ def test_weights_leave_with_what_builds_the_network_again(run: Path) -> None:
     assert facts["inputs"]["input"]["vocabulary_from_1"]
     assert facts["outputs"]["linear_1"]["classes"] == ["x", "y", "z"]
     with safe_open(exports / "model.safetensors", "pt") as opened:
-        assert opened.metadata()["format"] == "pt"
+        assert opened.metadata() == {"made_by": "Made by `dlcli export --to safetensors`"}
 
 
 def test_code_reads_padded_batches_too(cli: Cli, run: Path, tmp_path: Path) -> None:
@@ -296,7 +296,7 @@ def test_what_is_missing_is_told_with_its_mend(cli: Cli, quick: Path, monkeypatc
     right = onnx_target.find_spec
     for missing, words in (
         (["onnxruntime"], "an export to ONNX needs onnxruntime, which is not installed here"),
-        (["onnx", "onnxscript"], "an export to ONNX needs onnx and onnxscript, which are not installed here"),
+        (["onnx", "onnxscript"], "an export to ONNX needs onnx, onnxscript, which are not installed here"),
     ):
 
         def find(name: str, missing: list[str] = missing) -> Any:
@@ -307,6 +307,17 @@ def test_what_is_missing_is_told_with_its_mend(cli: Cli, quick: Path, monkeypatc
         assert outcome.code == 2
         assert words in outcome.err
         assert "pip install 'dlcli[onnx]'" in outcome.err
+
+
+def test_what_onnxruntime_can_not_run_is_refused(cli: Cli, tmp_path: Path) -> None:
+    """By the name of the layer, before anything is written."""
+    layers = (
+        "[conv_transpose2d: {out_channels: 2, kernel_size: 3, dilation: 2, output_padding: 1, name: wide}, flatten, linear: 10]"
+    )
+    (tmp_path / "a.yaml").write_text(f"data: digits\nmodel: {{layers: {layers}}}\n")
+    outcome = cli("export", "a.yaml", "--to", "onnx")
+    assert outcome.code == 2
+    assert "`wide` has an `output_padding` of 1, and onnxruntime takes only less than the stride, 1" in outcome.err
 
 
 def test_weights_too_large_for_a_file_of_onnx_are_refused(cli: Cli, quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -296,6 +296,34 @@ def test_what_can_not_be_predicted_is_said(
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
 
 
+@pytest.mark.parametrize("output", ["D/new.ts.csv", "link.csv"])
+def test_an_input_is_never_replaced(cli: Cli, trained: Trained, tmp_path: Path, output: str) -> None:
+    """Wherever it was found: also in the folder of --data-dir, by the name it has there or by that of a link to it."""
+    trained(_FORECAST)
+    (tmp_path / "D").mkdir()
+    (tmp_path / "hours.csv").rename(tmp_path / "D" / "new.ts.csv")
+    (tmp_path / "link.csv").symlink_to("D/new.ts.csv")
+    before = (tmp_path / "D" / "new.ts.csv").read_bytes()
+    outcome = cli("predict", "r", "new.ts.csv", "--data-dir", "D", "--output", output)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"{output} is the file that is to be read" in outcome.err
+    assert (tmp_path / "D" / "new.ts.csv").read_bytes() == before
+    (tmp_path / "other.csv").write_text("old")
+    assert cli("predict", "r", "new.ts.csv", "--data-dir", "D", "--output", "other.csv").code == 0
+    assert (tmp_path / "other.csv").read_text().startswith("date,load,wind\n")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "folder/" * 800])
+def test_a_name_that_no_file_can_have_is_refused(cli: Cli, trained: Trained, tmp_path: Path, name: str) -> None:
+    """As data that is not there, also beside an output that is."""
+    trained(_FORECAST)
+    (tmp_path / "found.csv").write_text("old")
+    outcome = cli("predict", "r", name, "--output", "found.csv")
+    assert (outcome.code, outcome.out) == (3, "")
+    assert f"no file can be called '{name[:50]}" in outcome.err
+    assert (tmp_path / "found.csv").read_text() == "old"
+
+
 def test_a_series_that_is_no_fit_for_a_fixed_length_is_named(cli: Cli, tmp_path: Path) -> None:
     """Both numbers of steps and where it stands."""
     head = _TS.replace("@equalLength false", "@equalLength true")

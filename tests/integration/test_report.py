@@ -29,6 +29,7 @@ from dlcli.app.report.page import write_report
 from dlcli.app.smoke import _SMALL
 from dlcli.app.train import TrainRequest, train
 from dlcli.data.batches import Batch
+from dlcli.errors import UsageError
 from dlcli.runtime.durable_files import write_durably
 from dlcli.training.outcomes.storage import read_outcome
 from dlcli.training.run_folder import RunFolder
@@ -274,6 +275,33 @@ def test_of_a_language_model_it_shows_what_it_writes(cli: Cli, tmp_path: Path) -
                     "--length", 200, "--json").json  # fmt: skip
         assert again["continuation"] == written.text
         assert " ".join(written.text.split()[1:9]) in text
+
+
+def test_a_language_model_that_reads_whole_windows_is_given_one(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it can't go on from fewer tokens; and no more is written than there is time for."""
+    from dlcli.app import outcomes
+
+    continued = outcomes.continued
+
+    def strict(*given: Any, tokens: Any, **others: Any) -> Any:
+        if len(tokens) < 48:
+            raise UsageError("the network reads 48 characters at once, no fewer")
+        return continued(*given, tokens=tokens, **others)
+
+    monkeypatch.setattr(outcomes, "continued", strict)
+    config = write_config("language model", tmp_path / "lm")
+    few = ("--set", "train.max_steps=2", "--set", "data.window=48")
+    assert cli("train", config, "--name", "run", *few).code == 0
+    judgement = read_outcome(RUN / "outcome.safetensors").judgement
+    assert judgement is not None
+    assert [len(written.prompt) for written in judgement.written] == [48, 48, 48]
+    monkeypatch.setattr(outcomes, "_SECONDS_FOR_TEXTS", -1)
+    assert cli("train", config, "--name", "late", *few).code == 0
+    judgement = read_outcome(Path("runs/late/outcome.safetensors")).judgement
+    assert judgement is not None
+    assert judgement.written == ()
 
 
 def test_several_outputs_have_a_section_each(cli: Cli, quick: Path) -> None:

@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from torch import Tensor
-
 from dlcli.app.experiments import open_experiment, recorded_data_dir
 from dlcli.app.explain.effort import Effort, effort_for, judged_samples
 from dlcli.app.explain.pictures import is_picture
-from dlcli.app.explain.samples import Choice, Sample, chosen, judge, sample_of, samples_of_file, worst
+from dlcli.app.explain.samples import Choice, Sample, chosen, judge, part_of, sample_of, samples_of_file, worst
 from dlcli.app.explain.subject import Subject
+from dlcli.app.inference import padded_time
 from dlcli.app.resume import check_same_classes, has_other_values
 from dlcli.app.runs import Run, read_checked_record, recorded_experiment
 from dlcli.app.use import find_checkpoint, restored
 from dlcli.config.experiment import Experiment
 from dlcli.config.shapes import has_any_time
 from dlcli.data.dataset import Split
-from dlcli.data.named import each, first
 from dlcli.errors import UsageError
 from dlcli.runtime.device import choose_device
 
@@ -77,13 +75,15 @@ class Chooser:
         Raises:
             DlcliError: split, sample, file or data is not there.
         """
-        return self._of_file(choice.input) if choice.input is not None else self._of_split(choice)
+        return self._of_file(choice, choice.input) if choice.input is not None else self._of_split(choice)
 
-    def _of_file(self, file: str) -> Chosen:
+    def _of_file(self, choice: Choice, file: str) -> Chosen:
         subject = self._subject(recorded_experiment(self._run.folder))
-        samples, there = samples_of_file(subject, file, self._data_dir, _ASKED, self._notify)
+        graph = subject.experiment.graph
+        most = effort_for(graph, 1, _ASKED).samples  # of one step each: of longer ones perhaps fewer
+        samples, there = samples_of_file(subject, choice, self._data_dir, most, self._notify)
         steps = max(_time(subject, sample) for sample in samples)
-        effort = effort_for(subject.experiment.graph, steps, len(samples))
+        effort = effort_for(graph, steps, len(samples))
         samples = samples[: effort.samples]
         if there > len(samples):
             self._notify(f"the first {len(samples)} of {there:,} samples are explained")
@@ -106,7 +106,7 @@ class Chooser:
         if not 0 <= choice.index < len(split):
             what = f"the {choice.split} split has {len(split):,} samples, and none of the number {choice.index}"
             raise UsageError(what, help=f"numbers are 0 to {len(split) - 1}")
-        loss = float(judge(subject, _alone(split, choice.index), 1).losses[0])
+        loss = float(judge(subject, part_of(split, choice.index, choice.index + 1), 1).losses[0])
         sample = sample_of(subject, split, choice.index, loss)
         return Chosen(subject, [sample], frozenset({0}), effort_for(experiment.graph, _time(subject, sample), 1), source)
 
@@ -137,21 +137,11 @@ class Chooser:
         return Subject(self._run, self._found.path.name, network, experiment, self._device)
 
 
-def _alone(split: Split, number: int) -> Split:
-    """One sample of a split as a split."""
-
-    def at(tensor: Tensor) -> Tensor:
-        return tensor[number : number + 1]
-
-    return Split(each(split.inputs, at), each(split.targets, at), None if split.lengths is None else at(split.lengths))
-
-
 def _longest(subject: Subject, split: Split) -> int:
     """The steps of the longest sample, where samples differ; else 1, since the network knows its steps."""
     if split.lengths is not None:
         return int(split.lengths.max())
-    ragged = any(map(has_any_time, subject.shapes.values()))
-    return first(split.inputs).shape[1] if ragged else 1
+    return padded_time(split.inputs, subject.experiment.facts) or 1
 
 
 def _time(subject: Subject, sample: Sample) -> int:

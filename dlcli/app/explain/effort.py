@@ -23,6 +23,8 @@ _MOST_JUDGED, _FEWEST_JUDGED = 10_000, 64
 _VALUES_AT_ONCE: Final = 1 << 24
 """Of the largest layer's output, over all rows of a batch."""
 _MOST_ROWS: Final = 64
+_KEPT_VALUES: Final = 1 << 24
+"""Of the outputs for samples that are judged together: 64 MiB, and some copies of them."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,12 @@ def judged_samples(graph: Graph, steps: int, there: int) -> int:
     """How many samples of a split are looked through."""
     most = min(max(_JUDGED / max(operations(graph, steps), 1), _FEWEST_JUDGED), _MOST_JUDGED)
     return min(there, int(most))
+
+
+def judged_together(graph: Graph, steps: int) -> int:
+    """How many samples of so many steps are judged at a time: their outputs are kept until their losses are known."""
+    sizes = (math.prod(fixed_sizes(at_steps(shape, steps))) for shape in graph.output_shapes.values())
+    return max(_KEPT_VALUES // max(sum(sizes), 1), 1)
 
 
 def operations(graph: Graph, steps: int) -> int:

@@ -21,7 +21,6 @@ from dlcli.app.explain.shown import Shown
 from dlcli.app.explain.subject import name_of
 from dlcli.app.pages import figures, page
 from dlcli.app.runs import Run, open_run
-from dlcli.errors import UsageError
 from dlcli.plugins import plugin_errors
 from dlcli.runtime.durable_files import disk_errors
 from dlcli.runtime.memory import memory_errors
@@ -121,18 +120,6 @@ class Explanation:
             readings=[(method, reading) for method, reading in READING.items() if method in shown],
             sections=self.sections,
         )
-
-
-def check_page(output: Path) -> None:
-    """Whether a page can be written there.
-
-    Raises:
-        UsageError: it can't.
-    """
-    if output.is_dir():
-        raise UsageError(f"{output} is a folder", help="name a file: --output page.html")
-    if not output.absolute().parent.is_dir():
-        raise UsageError(f"there is no folder {output.parent}", help="make it first, or write elsewhere")
 
 
 def explain_run(

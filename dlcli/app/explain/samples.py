@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +11,16 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  # torch's own name for it
 
 from dlcli.app.explain.answers import truth_of
+from dlcli.app.explain.effort import judged_together
 from dlcli.app.explain.subject import Subject
-from dlcli.app.inference import score
-from dlcli.app.prediction_inputs import open_inputs
+from dlcli.app.inference import checked_lengths, padded_time, score
+from dlcli.app.prediction_inputs import Part, open_inputs
 from dlcli.config.normalisation import FixedNormalize
 from dlcli.config.shapes import has_any_time
 from dlcli.data.dataset import Split, Tensors
+from dlcli.data.named import each
 from dlcli.data.preprocessing import Preprocessing
-from dlcli.errors import UsageError
+from dlcli.errors import DataError, UsageError
 from dlcli.models.valid_steps import is_valid
 from dlcli.training.target_scale import TargetScale
 
@@ -32,17 +34,21 @@ class Choice:
         worst: whether the samples with the greatest loss.
         input: a file with new samples.
         split: train, valid or test.
+        inverts: whether bright becomes dark in new pictures.
     """
 
     index: int | None = None
     worst: bool = False
     input: str | None = None
     split: str = "test"
+    inverts: bool = False
 
     def __post_init__(self) -> None:
         given = [name for name, is_given in self._given() if is_given]
         if len(given) > 1:
             raise UsageError(f"{' and '.join(given)} were given", help="give one of them: each says which samples")
+        if self.inverts and self.input is None:
+            raise UsageError("--invert is for new pictures", help="name them with --input FILE, or leave it out")
 
     def _given(self) -> tuple[tuple[str, bool], ...]:
         return ("--index", self.index is not None), ("--worst", self.worst), ("--input", self.input is not None)
@@ -93,32 +99,48 @@ def judge(subject: Subject, split: Split, count: int) -> Judged:
 
     The loss of a sample is -log of the probability of the right class, the same of yes-or-no labels, or the squared error in the
     scale that values are trained in; of answers for each step, and of several values, the mean; of several outputs the sum.
+
+    A part after the other is asked, so that the outputs for a part are all that is kept of them.
     """
-    inputs = (
-        {name: tensor[:count] for name, tensor in split.inputs.items()}
-        if isinstance(split.inputs, dict)
-        else split.inputs[:count]
-    )
-    lengths = None if split.lengths is None else split.lengths[:count].cpu()
-    outputs = score(subject.network, subject.experiment, inputs, lengths, subject.device)
-    losses, right, classes = torch.zeros(count), None, None
+    experiment = subject.experiment
+    together = judged_together(experiment.graph, padded_time(split.inputs, experiment.facts) or 1)
+    parts = [_judged(subject, part_of(split, start, min(start + together, count))) for start in range(0, count, together)]
+    right = [part.is_right for part in parts if part.is_right is not None]
+    classes = [part.classes for part in parts if part.classes is not None]
+    losses = torch.cat([part.losses for part in parts])
+    return Judged(losses, torch.cat(right) if right else None, torch.cat(classes) if classes else None)
+
+
+def part_of(split: Split, start: int, stop: int) -> Split:
+    """The samples from one number up to another."""
+
+    def cut(tensor: Tensor) -> Tensor:
+        return tensor[start:stop]
+
+    return Split(each(split.inputs, cut), each(split.targets, cut), None if split.lengths is None else cut(split.lengths))
+
+
+def _judged(subject: Subject, split: Split) -> Judged:
+    lengths = None if split.lengths is None else split.lengths.cpu()
+    outputs = score(subject.network, subject.experiment, split.inputs, lengths, subject.device)
+    losses, right, classes = torch.zeros(len(split)), None, None
     named = split.targets if isinstance(split.targets, dict) else {"": split.targets}
     for name in subject.outputs:
         truth = truth_of(subject, name, named)
         assert truth is not None
-        each, hits = _losses(subject, name, outputs[name].float(), truth[:count].cpu())
+        errors, hits = _losses(subject, name, outputs[name].float(), truth.cpu())
         target = subject.experiment.facts.target_of(name)
         if target is not None and target.per_step and lengths is not None:
-            valid = is_valid(lengths, each.shape[1])
-            each, hits = each * valid, None if hits is None else hits | ~valid
-            losses += each.sum(1) / lengths
+            valid = is_valid(lengths, errors.shape[1])
+            errors, hits = errors * valid, None if hits is None else hits | ~valid
+            losses += errors.sum(1) / lengths
         else:
-            losses += each.flatten(1).mean(1) if each.ndim > 1 else each
+            losses += errors.flatten(1).mean(1) if errors.ndim > 1 else errors
         if hits is not None:
             all_hit = hits.flatten(1).all(1) if hits.ndim > 1 else hits
             right = all_hit if right is None else right & all_hit
         if classes is None and target is not None and target.num_classes is not None and not target.per_step:
-            classes = truth[:count].cpu()
+            classes = truth.cpu()
     return Judged(losses, right, classes)
 
 
@@ -183,32 +205,43 @@ def sample_of(subject: Subject, split: Split, number: int, loss: float) -> Sampl
 
 
 def samples_of_file(
-    subject: Subject, file: str, data_dir: Path | None, most: int, on_notice: Callable[[str], None]
+    subject: Subject, choice: Choice, data_dir: Path | None, most: int, on_notice: Callable[[str], None]
 ) -> tuple[list[Sample], int]:
-    """The first samples of a file, and how many there are in the first part of it that was read.
+    """The first samples of a file or a folder of pictures, and how many there are; of pictures no more than these are read.
 
     Raises:
         UsageError: the run reads no such files.
         DataError: the file is not there, is damaged, or its samples don't fit the network.
     """
-    experiment, samples = subject.experiment, []
-    inputs = open_inputs(experiment, [file], data_dir=data_dir, run=subject.path)
-    part = next(iter(inputs.parts(lambda _, __: None)))
-    preprocessing = Preprocessing(experiment.data, experiment.facts, seed=experiment.train.seed)
-    checked, lengths = preprocessing.checked(part.inputs), part.lengths
-    for number, name in enumerate(part.samples.names[:most]):
-        raw = _cut(subject, _at(checked, number), None if lengths is None else int(lengths[number]))
-        samples.append(Sample(name, None, raw, subject.prepared(raw), {}))
+    assert choice.input is not None
+    samples: list[Sample] = []
+    files, there = [choice.input], 0
+    inputs = open_inputs(subject.experiment, files, data_dir=data_dir, run=subject.path, inverts=choice.inverts)
+    for part in inputs.parts(lambda _, __: None, most):
+        samples += _first_of(subject, part, most - len(samples))
+        there += len(part.samples.names)
     for notice in inputs.notices:
         on_notice(notice)
-    return samples, len(part.samples.names)
+    return samples, max(there, len(inputs.pictures))
+
+
+def _first_of(subject: Subject, part: Part, most: int) -> Iterator[Sample]:
+    """The first samples of a part, once all of it is known to fit the network, as `dlcli predict` asks for it."""
+    experiment = subject.experiment
+    preprocessing = Preprocessing(experiment.data, experiment.facts, seed=experiment.train.seed)
+    try:
+        checked = preprocessing.checked(part.inputs)
+        lengths = checked_lengths(part.lengths, checked, experiment)
+    except DataError as error:
+        raise DataError(f"{part.title}: {error.message}", help=error.help) from error
+    for number, name in enumerate(part.samples.names[:most]):
+        raw = _cut(subject, _at(checked, number), None if lengths is None else int(lengths[number]))
+        yield Sample(name, None, raw, subject.prepared(raw), {})
 
 
 def _at(inputs: Tensors, number: int) -> Tensors:
     """One sample as a batch of 1."""
-    if isinstance(inputs, dict):
-        return {name: tensor[number : number + 1] for name, tensor in inputs.items()}
-    return inputs[number : number + 1]
+    return each(inputs, lambda tensor: tensor[number : number + 1])
 
 
 def _cut(subject: Subject, raw: Tensors, length: int | None) -> Tensors:

@@ -36,7 +36,7 @@ def check_packages() -> None:
     """
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
-        what = f"an export to ONNX needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed here"
+        what = f"an export to ONNX needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed here"
         raise UsageError(what, help="install what is missing: pip install 'dlcli[onnx]'")
 
 

@@ -29,7 +29,7 @@ FACTS: Final = ".facts.json"
 def write_safetensors(subject: Subject, facts: Facts, file: Path) -> None:
     """Writes the weights, the resolved config and the facts."""
     weights = {name: tensor.contiguous() for name, tensor in subject.network.state_dict().items()}
-    file.write_bytes(save(weights, metadata={"format": "pt", "made_by": f"{MARK} --to safetensors`"}))
+    file.write_bytes(save(weights, metadata={"made_by": f"{MARK} --to safetensors`"}))
     file.with_suffix(CONFIG).write_text(f"# {MARK} --to safetensors`.\n{subject.config}", encoding="utf-8")
     file.with_suffix(FACTS).write_text(as_text(facts) + "\n", encoding="utf-8")
 

@@ -16,6 +16,7 @@ from dlcli.app.export.safetensors import CONFIG, FACTS, open_safetensors, write_
 from dlcli.app.export.subject import Subject
 from dlcli.app.export.verification import Answer
 from dlcli.config.graph import Graph, all_nodes
+from dlcli.config.layers.convolution import ConvTranspose1d, ConvTranspose2d
 from dlcli.config.layers.normalisation import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from dlcli.errors import UsageError
 from dlcli.models.python_lengths import takes_lengths
@@ -76,16 +77,26 @@ def _check_norms(graph: Graph) -> None:
 
 
 def _check_onnx(subject: Subject) -> None:
-    """Refuses what ONNX has no room for.
+    """Refuses what ONNX has no room for, and what onnxruntime can't run.
 
     Raises:
-        UsageError: a layer mixes the samples of a batch, or the weights are too large.
+        UsageError: a layer mixes the samples of a batch or is not for onnxruntime, or the weights are too large.
     """
     _check_traceable(subject)
+    for node, _ in all_nodes(subject.experiment.graph, unknown=1):
+        if isinstance(node.spec, ConvTranspose1d | ConvTranspose2d):
+            _check_transposed(node.name, node.spec)
     size = sum(tensor.nbytes for tensor in subject.network.state_dict().values())
     if size > MOST_BYTES:
         what = f"the weights take {size_text(size)}, and a file of ONNX holds 2 GB at most"
         raise UsageError(what, help="export to pt2 or safetensors")
+
+
+def _check_transposed(name: str, spec: ConvTranspose1d | ConvTranspose2d) -> None:
+    for added, stride in zip(spec.output_padding, spec.stride, strict=True):
+        if added >= stride:
+            what = f"`{name}` has an `output_padding` of {added}, and onnxruntime takes only less than the stride, {stride}"
+            raise UsageError(what, help="export to pt2 or safetensors")
 
 
 TARGETS: Final[Mapping[str, Target]] = {

@@ -22,6 +22,9 @@ KILLED: Final = "killed"
 _MOST_LEVELS: Final = 32
 """Of a record: dlcli's have five."""
 
+_MOST_PLUGINS: Final = 16
+"""That a command is shown with."""
+
 STATUSES: Final = ("running", "completed", "interrupted", "diverged", "failed", KILLED, UNREADABLE)
 
 
@@ -172,6 +175,13 @@ def number(value: object) -> float | None:
     with suppress(OverflowError):  # of a whole number of many digits
         return float(value) if math.isfinite(value) else None
     return None
+
+
+def plugin_words(record: object) -> list[str]:
+    """The words of a command that load the plug-ins which a run names; who shows them quotes them for a shell."""
+    plugins = value_at(record, "plugins")
+    texts = [plugin for plugin in plugins if isinstance(plugin, str)] if isinstance(plugins, list) else []
+    return [word for plugin in texts[:_MOST_PLUGINS] for word in ("--plugin", plugin)]
 
 
 def _is_shallow(value: object, levels: int) -> bool:

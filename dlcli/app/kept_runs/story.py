@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dlcli.app.kept_runs.epochs import Epochs, read_epochs
-from dlcli.app.kept_runs.record import KILLED, UNREADABLE, KeptRun, find_kept, text_at, value_at
+from dlcli.app.kept_runs.record import KILLED, UNREADABLE, KeptRun, find_kept, plugin_words, text_at, value_at
 from dlcli.errors import DlcliError
 from dlcli.runtime.lock import holder_of
 from dlcli.training.manifest import read_limited
@@ -155,8 +155,7 @@ def _hinted(path: Path) -> str | None:
 
 def _next(run: KeptRun, checkpoints: tuple[SavedStep, ...]) -> Iterator[str]:
     """Commands that go on from how a run stands; what comes from its record is quoted for a shell."""
-    plugins = value_at(run.record, "plugins")
-    given = [word for plugin in plugins for word in ("--plugin", str(plugin))] if isinstance(plugins, list) else []
+    given = plugin_words(run.record)
     if run.status in (UNREADABLE, "running"):
         yield shlex.join(["dlcli", "verify", str(run.path)])
     elif run.status in (KILLED, "interrupted", "failed"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import logging
 import os
@@ -18,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dlcli.app.pages.spreadsheet import harmless
+from dlcli.app.spreadsheet import Cell, as_csv
 from dlcli.config.hidden_characters import visible
 from dlcli.config.tree import shortened
 from dlcli.errors import ResourceError
@@ -86,7 +85,7 @@ _STYLE: Final[Mapping[str, Any]] = {
     "ytick.labelcolor": INK,
 }
 
-Rows = Sequence[Sequence[str | int | float | None]]
+Rows = Sequence[Sequence[Cell]]
 """The cells of a table, its head first."""
 
 
@@ -119,11 +118,7 @@ class Figure:
     @property
     def csv(self) -> str:
         """The numbers as a file for a spreadsheet."""
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(
-            ["" if cell is None else harmless(cell) for cell in row] for row in self.numbers
-        )
-        return text.getvalue()
+        return as_csv(self.numbers)
 
 
 def drawn(

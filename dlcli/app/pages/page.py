@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dlcli
 from dlcli.config.hidden_characters import visible
-from dlcli.runtime.durable_files import write_durably
+from dlcli.errors import UsageError
+from dlcli.runtime.durable_files import disk_errors, write_durably
 
 if TYPE_CHECKING:
     import numpy as np
     from jinja2 import Environment
     from numpy.typing import NDArray
 
+SUFFIX: Final = ".html"
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
@@ -31,6 +33,22 @@ def rendered(template: str, **content: Any) -> str:
         content: what it reads.
     """
     return _environment().get_template(template).render(version=dlcli.__version__, **content)
+
+
+def check_output(file: Path) -> None:
+    """Whether a page can be written to the file that somebody names.
+
+    Raises:
+        UsageError: it can't, or the file is, by its name, something else, which a page must not replace.
+        ResourceError: the file system knows no such names.
+    """
+    if file.suffix.lower() != SUFFIX:
+        raise UsageError(f"'{file}' does not end in {SUFFIX}", help=f"write for example --output page{SUFFIX}")
+    with disk_errors(file, help=f"name another file with --output FILE{SUFFIX}"):
+        if file.is_dir():
+            raise UsageError(f"{file} is a folder", help=f"name a file in it: --output FILE{SUFFIX}")
+        if not file.absolute().parent.is_dir():
+            raise UsageError(f"there is no folder {file.parent}", help="make it first, or write elsewhere")
 
 
 def write(page: str, file: Path) -> None:

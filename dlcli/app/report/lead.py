@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
-from dlcli.app.kept_runs.record import KILLED, KeptRun, number_at, text_at, value_at, whole_at
+from dlcli.app.kept_runs.record import KILLED, KeptRun, number_at, plugin_words, text_at, whole_at
 from dlcli.app.pages.figures import label
 from dlcli.app.pages.page import number
 from dlcli.app.report.data import notices, samples_told
@@ -125,7 +125,7 @@ def banners(saved: Saved) -> list[str]:
 
 
 def _unfinished(run: KeptRun) -> Iterator[str]:
-    resume = f"Go on with: {shlex.join(['dlcli', 'train', '--resume', str(run.path)])}"
+    resume = f"Go on with: {shlex.join(['dlcli', 'train', '--resume', str(run.path), *plugin_words(run.record)])}"
     error = label(text_at(run.record, "error") or "", 600)
     if run.status == "interrupted":
         yield f"This run was interrupted after {counted(whole_at(run.record, 'step') or 0, 'step')}, and saved. {resume}"
@@ -159,10 +159,3 @@ def key_facts(saved: Saved) -> list[tuple[str, str | int | float | None]]:
 def title_of(run: KeptRun) -> str:
     """What the page is called."""
     return f"{label(run.name, 80)}, {run.status}" if run.status != "completed" else label(run.name, 80)
-
-
-def plugins_given(run: KeptRun) -> list[str]:
-    """The words of a command that load the run's plug-ins."""
-    plugins = value_at(run.record, "plugins")
-    found = [plugin for plugin in plugins if isinstance(plugin, str)] if isinstance(plugins, list) else []
-    return [word for plugin in found[:16] for word in ("--plugin", plugin)]

@@ -6,11 +6,10 @@ import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from dlcli.app.kept_runs.record import KILLED, number, number_at, text_at, value_at, whole_at
+from dlcli.app.kept_runs.record import KILLED, number, number_at, plugin_words, text_at, value_at, whole_at
 from dlcli.app.pages.figures import SERIES, Figure, Rows, drawn, label
 from dlcli.app.report.curves import SIZE
 from dlcli.app.report.gather import Saved
-from dlcli.app.report.lead import plugins_given
 from dlcli.app.report.parts import Code, Facts, Figures, Note, Section, Table
 from dlcli.app.report.words import seconds
 from dlcli.config.data import Csv, TextLines, Ts
@@ -106,7 +105,7 @@ def next_section(saved: Saved) -> Section:
 
 
 def _commands(saved: Saved) -> Iterator[tuple[str, str]]:
-    path, given = str(saved.run.path), plugins_given(saved.run)
+    path, given = str(saved.run.path), plugin_words(saved.run.record)
 
     def command(*words: str) -> str:
         return shlex.join(["dlcli", *words, *given])

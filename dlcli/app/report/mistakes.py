@@ -43,15 +43,16 @@ def _of_steps(mistakes: StepMistakes, names: Sequence[str]) -> list[Part]:
         titles.append(f"{percent(float(share))} of its steps wrong")
         notes.append(_confused(mistakes.target[row], mistakes.predicted[row], names))
     reading = "Sequences with a wrong answer, those with the largest loss first."
-    parts = []
-    for part in sample_parts(mistakes.samples, titles, notes, "Worst mistakes", reading):
-        if isinstance(part, Quotes):
-            [shown] = (given for given in mistakes.samples.inputs.values() if given.kind == "texts")
-            wrong = mistakes.target != mistakes.predicted
-            marked = [tagged(shown, row, wrong[row]) for row in range(min(len(shown), _MOST_TEXTS))]
-            quotes = [Quote(quote.pieces, f"{head}: {note}") for quote, head, note in zip(marked, titles, notes, strict=False)]
-            part = Quotes(part.title, quotes, f"{reading} Steps that were told wrong are underlined.")  # noqa: PLW2901
-        parts.append(part)
+    parts, wrong = list[Part](), mistakes.target != mistakes.predicted
+    shown = sample_parts(mistakes.samples, titles, notes, "Worst mistakes", reading)
+    for part, given in zip(shown, mistakes.samples.inputs.values(), strict=False):
+        if given.kind != "texts":
+            parts.append(part)
+            continue
+        marked = [tagged(given, row, wrong[row]) for row in range(min(len(given), _MOST_TEXTS))]
+        quotes = [Quote(quote.pieces, f"{head}: {note}") for quote, head, note in zip(marked, titles, notes, strict=False)]
+        title = part.title if isinstance(part, Quotes) else ""
+        parts.append(Quotes(title, quotes, f"{reading} Steps that were told wrong are underlined."))
     return parts
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from dlcli.config.tree import shortened
 from dlcli.data.directories import Directories
 from dlcli.data.raw import DataUnavailableError
 from dlcli.errors import DataError
@@ -22,10 +23,13 @@ def locate(path: str, directories: Directories, what: str, help: str, is_meant: 
 
     Raises:
         DataUnavailableError: there is none.
-        DataError: it is neither a file nor a folder.
+        DataError: it is neither a file nor a folder, or where it may be can't be looked into.
     """
     candidates = directories.candidates(path)
-    there = next((candidate for candidate in candidates if is_meant(candidate)), None)
+    try:
+        there = next((candidate for candidate in candidates if is_meant(candidate)), None)
+    except OSError as error:
+        raise DataError(f"the {what} {shortened(path)} can't be looked for: {error.strerror}", help=help) from error
     if there is None:
         looked = ", ".join(str(candidate) for candidate in candidates)
         help = f"{help}; a relative path starts at --data-dir, here, or the config"

@@ -55,7 +55,7 @@ class ClassTally:
     Args:
         num_classes: of the data.
         per_step: whether there is an answer for each step.
-        most_mistakes: how many of the worst are kept; 0 for none.
+        most_mistakes: how many of the worst are kept; 0, of answers for each step, for none.
         device: where outputs are.
     """
 
@@ -102,9 +102,9 @@ class ClassTally:
         if self._num_answers < MOST_ROWS:
             self._answers.append((target[there], called[there], confidence[there], of_target[there]))
             self._num_answers += len(self._answers[-1][0])
-        if self._worst is not None:
-            scores = torch.where(called == target, -torch.inf, loss)
-            self._worst.take(scores, samples, target, called, confidence, of_target)
+        assert self._worst is not None, "a text, whose mistakes are not kept, has an answer for each step"
+        scores = torch.where(called == target, -torch.inf, loss)
+        self._worst.take(scores, samples, target, called, confidence, of_target)
 
     def _take_steps(self, target: Tensor, called: Tensor, loss: Tensor, samples: Tensor, steps: Steps) -> None:
         if self._worst is None:

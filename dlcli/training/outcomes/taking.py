@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from dlcli.config.data import Csv, DataSpec, TextDataSpec
 from dlcli.config.facts import DataFacts
-from dlcli.config.shapes import Image, Shape, Vector, has_any_time, holds_tokens
 from dlcli.config.shapes import Sequence as SequenceShape
+from dlcli.config.shapes import Shape, Vector, has_any_time, holds_tokens
 from dlcli.data.dataset import Split
 from dlcli.data.sources.vocabulary import Vocabulary
 from dlcli.training.outcomes.arrays import MOST_SIDE, MOST_STEPS
@@ -64,8 +64,6 @@ def _input(values: Tensor, lengths: Tensor | None, shape: Shape, spec: DataSpec)
         return Pictures(pixels=_pixels(values))
     if isinstance(shape, SequenceShape) and isinstance(shape.item, Vector) and values.ndim == 3:
         return _series(values, lengths, spec)
-    if isinstance(shape, Image) and values.ndim == 3:
-        return Pictures(pixels=_pixels(values[..., None]))
     rows = values.flatten(1)
     columns = tuple(name[:200] for name in _columns(spec, rows.shape[1])[:_MOST_COLUMNS])
     return Vectors(values=rows[:, :_MOST_COLUMNS].to(torch.float32).numpy(), columns=columns)

@@ -259,6 +259,36 @@ def test_the_next_command_fits_how_a_run_stands(status: str, expected: list[str]
     assert list(tell("a", runs).next) == [command.replace("RUN", shlex.quote(str(path))) for command in expected]
 
 
+def test_plug_ins_are_texts_a_few_of_them_and_said_to_be_code(runs: Path) -> None:
+    """A stranger's record may hold anything, and the commands that go on would run these files."""
+    path = make_run(runs, "a", plugins=[3, "\u202emy own.py", None, *(f"{number}.py" for number in range(50))])
+    story = tell("a", runs)
+    expected = ["dlcli", "eval", str(path), "--plugin", "\u202emy own.py"]
+    expected += [word for number in range(15) for word in ("--plugin", f"{number}.py")]
+    assert shlex.split(story.next[0]) == expected
+    lines = story_lines(story, 80)
+    at = lines.index("plug-ins    <U+202E>my own.py")
+    assert lines[at + 15].split() == ["14.py"]
+    assert lines[at + 16].split() == [
+        "These",
+        "files",
+        "are",
+        "code,",
+        "which",
+        "the",
+        "commands",
+        "below",
+        "run:",
+        "read",
+        "them",
+        "first.",
+    ]
+    assert lines[at + 17].startswith("next ")
+    make_run(runs, "b", plugins="a.py")
+    assert not any("--plugin" in command for command in tell("b", runs).next)
+    assert "plug-ins" not in "\n".join(story_lines(tell("b", runs), 80))
+
+
 def test_a_run_is_judged_on_a_split_that_it_has(runs: Path) -> None:
     """As the end of a training says it."""
     path = make_run(runs, "a", data={"samples": {"train": 5, "valid": 2, "test": 0}})

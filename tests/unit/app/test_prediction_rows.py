@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -13,8 +15,8 @@ from dlcli.training.metrics import LabelMetric
 NAMES = ("a", "b", "c", "d")
 
 
-def _head(judges: str, top: int | None = None, names: tuple[str, ...] = NAMES) -> Head:
-    return Head("out", "", judges, 4, names, per_step=False, top=top)
+def _head(judges: str, top: int | None = None, names: tuple[str, ...] = NAMES, *, lists: bool = False) -> Head:
+    return Head("out", "", judges, len(names), names, per_step=False, top=top, lists=lists)
 
 
 def test_the_class_is_that_of_the_highest_score_also_where_its_probability_is_no_higher() -> None:
@@ -45,7 +47,8 @@ def test_yes_is_what_a_metric_takes_for_yes(value: float) -> None:
 
 def test_classes_without_a_name_are_numbered() -> None:
     """Those that a network has beyond the names of the data."""
-    record = _head("classes", names=("a", "b")).record(np.float32([0, 0, 0, 9]), np.float32([0.1, 0.1, 0.1, 0.7]))
+    head = _head("classes", names=("a", "b"), lists=True)
+    record = head.record(np.float32([0, 0, 0, 9]), np.float32([0.1, 0.1, 0.1, 0.7]))
     assert record == {"class": 3, "probability": 0.7, "probabilities": {"a": 0.1, "b": 0.1, "2": 0.1, "3": 0.7}}
 
 
@@ -62,3 +65,23 @@ def test_values_and_labels_have_a_column_each(judges: str, count: int, names: tu
     """By the names of the columns they were learnt from, or numbered."""
     numbers = np.full(count, 0.25, np.float32)
     assert [*_head(judges, names=names).record(numbers, numbers)] == columns
+
+
+@pytest.mark.parametrize("top", [None, 2])
+def test_rows_take_no_memory_for_classes_that_nobody_asked_for(top: int | None) -> None:
+    """A thousand classes: a row that tells the best has the same columns and numbers, in less than a tenth of the memory."""
+    generator = np.random.default_rng(0)
+    scores = generator.normal(size=(200, 1000)).astype(np.float32)
+    names, sizes, rows = tuple(f"class {number}" for number in range(1000)), {}, {}
+    for lists in (False, True):
+        head = _head("classes", top, names, lists=lists)
+        tracemalloc.start()
+        rows[lists] = [head.record(row, row) for row in scores]
+        sizes[lists] = tracemalloc.get_traced_memory()[0] / len(scores)
+        tracemalloc.stop()
+    assert [row.pop("probabilities") for row in rows[True]] == [
+        {name: float(str(value)) for name, value in zip(names, row, strict=True)} for row in scores
+    ]
+    assert rows[False] == rows[True]
+    assert sizes[False] < 1000
+    assert sizes[True] > 10 * sizes[False]

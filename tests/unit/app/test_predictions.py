@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dlcli.app.predictions import Predictions
+from dlcli.app.predictions import Predictions, check_output
+from dlcli.errors import UsageError
 
 RECORDS = [
     {"sample": "-1.5", "=class": "=1+2", "probability": -0.5, "probabilities": {"=a": 0.25, "b": 0.75}},
@@ -24,3 +25,9 @@ def test_a_table_has_no_formulas_and_numbers_stay_numbers(spreads: bool) -> None
     expected = ["sample,'=class,probability", "-1.5,'=1+2,-0.5", "'@x,'\tb,0.5"]
     assert lines == [line + added for line, added in zip(expected, more, strict=True)]
     assert [json.loads(line) for line in found.as_text(".jsonl").splitlines()] == RECORDS
+
+
+def test_an_output_that_no_file_can_be_called_is_refused() -> None:
+    """Before anything is read."""
+    with pytest.raises(UsageError, match=r"x\.\.\. can't be written: File name too long"):
+        check_output(Path("x" * 300 + ".csv"))

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from contextlib import suppress
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -130,6 +131,34 @@ def test_output_of_others_goes_above(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sys.stderr.isatty()
     assert terminal.screen.rows == ["to stdout", "begun", "and", "bar"]
     assert (sys.stdout, sys.stderr, out.num_writes) == (out, terminal, 0)
+
+
+def test_threads_that_print_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces of lines of both, in whatever order, each of them once."""
+    terminal = Terminal(lines=100_000)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    printed: list[str] = []
+
+    class Noted(Region):
+        def print_above(self, text: str) -> None:
+            printed.append(text)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with Noted(terminal).printing_above():
+            stream = sys.stderr
+            threads = [
+                Thread(target=lambda piece=piece: [stream.write(piece) for _ in range(5000)]) for piece in ("a\nb", "c\nd")
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    text = "".join(printed)
+    assert [text.count(character) for character in "abcd"] == [5000] * 4
 
 
 def test_a_line_that_is_never_ended_is_shown_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,24 +180,26 @@ def test_a_training_is_a_line_an_epoch_in_a_pipe(monkeypatch: pytest.MonkeyPatch
 FOUND = Predictions(
     Path("runs/x"),
     "best",
-    ("new.csv",),
-    2,
+    ("new\u202e.csv",),
+    3,
     [
         {"sample": 0, "text": "short\n\033[31m", "share": 0.25, "scores": {"a": 1.0}},
         {"sample": 1, "text": "y" * 60, "share": 1e-9, "scores": {"a": 2.0}},
+        {"sample": 2, "text": "\u202egnp.exe", "share": 0.5, "scores": {"a": 2.0}},
     ],
 )
 
 
 def test_predictions_are_a_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it is, then a row each: long cells cut, numbers rounded, nothing that steers the terminal."""
+    """What it is, then a row each: long cells cut, numbers rounded, nothing that steers the terminal or turns a name around."""
     out, err = _streams(monkeypatch, is_terminal=True)
     _show_predictions(FOUND, None, as_json=False)
-    assert err.getvalue() == "runs/x (best), 2 samples of new.csv\n"
+    assert err.getvalue() == "runs/x (best), 3 samples of new<U+202E>.csv\n"
     assert out.getvalue().splitlines() == [
         f"sample  text{' ' * 39}share",
-        f"     0  short \N{REPLACEMENT CHARACTER}[31m{' ' * 31}0.2500",
+        f"     0  short <U+001B>[31m{' ' * 24}0.2500",
         f"     1  {'y' * 37}...   1e-09",
+        f"     2  <U+202E>gnp.exe{' ' * 27}0.5000",
     ]
 
 
@@ -210,8 +212,8 @@ def test_predictions_are_a_csv_in_a_pipe_and_one_object_under_json(monkeypatch: 
     _show_predictions(FOUND, None, as_json=True)
     assert json.loads(out.getvalue()) == FOUND.as_json()
     out, _ = _streams(monkeypatch, is_terminal=False)
-    _show_predictions(FOUND, Path("found.csv"), as_json=False)
-    assert out.getvalue() == "found.csv: 2 rows for 2 samples of new.csv\n"
+    _show_predictions(FOUND, Path("found\u202e.csv"), as_json=False)
+    assert out.getvalue() == "found<U+202E>.csv: 3 rows for 3 samples of new<U+202E>.csv\n"
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
@@ -221,17 +223,17 @@ def test_a_text_is_shown_as_it_comes_and_harms_no_terminal(monkeypatch: pytest.M
     seen: list[str] = []
 
     def pieces() -> Iterator[str]:
-        for piece in ("lo", "\033[2J", "!"):
+        for piece in ("lo\n", "\033[2J", "\u202e!"):
             seen.append(out.getvalue())
             yield piece
 
     _show_text(Continuation(Path("runs/x"), "best", "hel", pieces()))
     if is_terminal:
-        assert seen == ["hel", "hello", "hello\N{REPLACEMENT CHARACTER}[2J"]
-        assert out.getvalue() == "hello\N{REPLACEMENT CHARACTER}[2J!\n"
+        assert seen == ["hel", "hello\n", "hello\n<U+001B>[2J"]
+        assert out.getvalue() == "hello\n<U+001B>[2J<U+202E>!\n"
     else:
         assert seen == ["", "", ""]
-        assert out.getvalue() == "hello\033[2J!\n"
+        assert out.getvalue() == "hello\n\033[2J\u202e!\n"
 
 
 def test_a_text_that_is_interrupted_ends_its_line(monkeypatch: pytest.MonkeyPatch) -> None:

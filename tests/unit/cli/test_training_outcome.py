@@ -110,6 +110,11 @@ def test_a_forecast_is_beside_what_repeating_gives() -> None:
     assert "          loss 0.7500 by repeating the last value" in lines
 
 
+def test_a_plug_in_that_is_no_text_is_left_out() -> None:
+    """The record is read anew, and anything may stand in it."""
+    assert "next      dlcli eval runs/cnn-1 --plugin a.py" in said(plugins=["a.py", 3, None])[1]
+
+
 def test_commands_can_be_pasted_into_a_shell() -> None:
     """Paths with spaces are quoted, plug-ins are given again, and a language model takes a text."""
     data = {"asked": "text", "used": "text", "samples": {"train": 5, "valid": 1, "test": 1}}

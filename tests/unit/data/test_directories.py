@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from dlcli.data.directories import search_directories
+from dlcli.data.directories import search_directories, user_cache
 from dlcli.errors import DataError
 
 
@@ -38,6 +40,13 @@ def test_without_anything_downloads_go_to_the_persons_cache(tmp_path: Path, monk
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert search_directories(None, None).cache == tmp_path / "home" / ".cache" / "dlcli"
+
+
+def test_who_has_no_home_has_a_cache_among_the_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container a user may have neither a variable nor an entry in the list of users."""
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    assert user_cache() == Path(tempfile.gettempdir()) / f"dlcli-{os.getuid()}"
 
 
 @pytest.mark.parametrize(("make_file", "words"), [(False, "does not exist"), (True, "is a file")])

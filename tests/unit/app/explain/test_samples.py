@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional
 
 from dlcli.app.explain.effort import effort_for, judged_samples, operations
 from dlcli.app.explain.samples import Choice, Judged, chosen, judge, sample_of, worst
+from dlcli.app.inference import score
 from dlcli.config.shapes import Image, Sequence, ShapeError, Time, Vector
 from dlcli.data.dataset import Split
 from dlcli.errors import UsageError
@@ -23,6 +25,9 @@ def test_one_way_to_choose_is_given() -> None:
         with pytest.raises(UsageError, match="were given"):
             Choice(**options)  # type: ignore[arg-type]
     assert Choice().split == "test"
+    with pytest.raises(UsageError, match="--invert is for new pictures"):
+        Choice(worst=True, inverts=True)
+    assert Choice(input="x.png", inverts=True).inverts
 
 
 def test_right_ones_are_the_first_of_each_class_and_mistakes_the_worst() -> None:
@@ -65,6 +70,37 @@ def test_losses_of_classes_of_padded_steps_count_what_is_there() -> None:
     sample = sample_of(subject, Split(tokens, targets, lengths), 1, 0.5)
     assert sample.inputs["input"].tolist() == [tokens[1, :2].tolist()]
     assert sample.targets["target"].shape == (1, 2)
+
+
+def test_a_split_is_judged_in_parts_whose_outputs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more than so many values of outputs at a time, of all padded steps; the same losses, hits and classes."""
+    steps = subject_of("{name: parity, steps: 6, min_steps: 2, num_samples: 20}", "[embedding: 3, gru: 4, linear: 2]")
+    tokens = torch.randint(0, 2, (7, 6), generator=torch.Generator().manual_seed(0))
+    of_steps = Split(tokens, tokens.cumsum(1) % 2, torch.tensor([6, 2, 4, 3, 6, 5, 2]))
+    classes = subject_of("{name: random, sizes: [4], num_samples: 9}", "[linear: 10]")
+    of_classes = Split(torch.randn(7, 4), torch.arange(7))
+    values = subject_of("{name: random, sizes: [4], num_samples: 9, num_targets: 12}", "[linear: 12]", train={"loss": "mse"})
+    of_values = Split(torch.randn(7, 4), torch.randn(7, 12))
+    for subject, split, each in ((steps, of_steps, 6 * 2), (classes, of_classes, 10), (values, of_values, 12)):
+        expected = judge(subject, split, 7)
+        sizes: list[int] = []
+
+        def noting(*arguments: Any, sizes: list[int] = sizes) -> dict[str, torch.Tensor]:
+            outputs = score(*arguments)
+            sizes.append(sum(output.numel() for output in outputs.values()))
+            return outputs
+
+        with monkeypatch.context() as context:
+            context.setattr("dlcli.app.explain.samples.score", noting)
+            context.setattr("dlcli.app.explain.effort._KEPT_VALUES", 3 * each)
+            judged = judge(subject, split, 7)
+            assert sizes == [3 * each, 3 * each, each]
+            context.setattr("dlcli.app.explain.effort._KEPT_VALUES", 1)
+            assert len(judge(subject, split, 2).losses) == 2
+            assert sizes[3:] == [each, each]
+        torch.testing.assert_close(judged.losses, expected.losses)
+        for part, whole in ((judged.is_right, expected.is_right), (judged.classes, expected.classes)):
+            assert (part is None and whole is None) or (part is not None and whole is not None and part.equal(whole))
 
 
 def test_labels_and_values_are_judged_as_they_are_trained() -> None:

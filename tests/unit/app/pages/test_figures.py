@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -157,6 +158,7 @@ def test_matplotlib_leaves_no_traces(chosen: str | None, tmp_path: Path) -> None
     (tmp_path / "tmp").mkdir()
     environment = {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp"), "PATH": "/usr/bin:/bin"}
     environment |= {"MPLCONFIGDIR": str(tmp_path / chosen)} if chosen else {}
+    environment |= {name: value for name, value in os.environ.items() if name.startswith("COV")}
     done = subprocess.run([sys.executable, "-c", _TRACES], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     noted = json.loads(done.stdout)

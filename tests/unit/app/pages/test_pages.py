@@ -16,9 +16,9 @@ from PIL import Image
 
 from dlcli.app.pages import page as module
 from dlcli.app.pages.figures import FAINT, PAPER, SERIES
-from dlcli.app.pages.page import number, picture, rendered, write
-from dlcli.app.pages.spreadsheet import harmless
+from dlcli.app.pages.page import check_output, number, picture, rendered, write
 from dlcli.app.report.parts import Code, Facts, Gallery, Note, Picture, Quote, Quotes, Section, Side, Table
+from dlcli.errors import ResourceError, UsageError
 from tests.unit.app.pages.markup import Markup
 from tests.unit.app.pages.test_figures import HOSTILE, figure
 
@@ -44,6 +44,26 @@ CSS: Final = (Path(module.__file__).parent / "templates" / "page.css").read_text
 def test_numbers_as_people_read_them(value: float | None, text: str) -> None:
     """Few digits, but as many as say something."""
     assert number(value) == text
+
+
+def test_a_page_goes_where_a_page_can_be(tmp_path: Path) -> None:
+    """Into a new file or over a page, whatever the case of its ending; over nothing else."""
+    (tmp_path / "old.HTML").write_text("old")
+    (tmp_path / "folder.html").mkdir()
+    (tmp_path / "mine.txt").write_text("mine")
+    check_output(tmp_path / "new.html")
+    check_output(tmp_path / "old.HTML")
+    for name, told in (
+        ("mine.txt", "does not end in .html"),
+        ("no_ending", "does not end in .html"),
+        ("folder.html", "is a folder"),
+        ("nowhere/new.html", "there is no folder"),
+        ("mine.txt/new.html", "there is no folder"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            check_output(tmp_path / name)
+    with pytest.raises(ResourceError):
+        check_output(tmp_path / f"{'a' * 300}.html")
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3)])
@@ -95,18 +115,6 @@ def test_what_a_template_is_not_given_is_an_error() -> None:
     """And no empty place on a page."""
     with pytest.raises(UndefinedError):
         rendered("report.html.j2", title="a")
-
-
-@pytest.mark.parametrize("cell", ["=1+1", "+1 or 2", "-x", "@SUM", "\tx", "\rx"])
-def test_a_cell_that_begins_like_a_formula_is_a_text(cell: str) -> None:
-    """With a mark before it that spreadsheets know."""
-    assert harmless(cell) == f"'{cell}"
-
-
-@pytest.mark.parametrize("cell", ["a=1", "", "-1.5", "+3", "1e-5", -3, 2.5])
-def test_other_cells_stay(cell: str | float) -> None:
-    """Numbers too, also where they are texts."""
-    assert harmless(cell) == cell
 
 
 def colours(*, dark: bool) -> dict[str, str]:

@@ -121,6 +121,15 @@ def test_a_calibration_has_its_error_and_its_bins() -> None:
     assert sum(int(row[2] or 0) for row in found.numbers[1:]) == 20
 
 
+def test_of_many_classes_all_are_listed() -> None:
+    """Folded up."""
+    truth = np.arange(80) % 40
+    (table,) = tables(class_parts(judged(truth, truth, 40), [str(place) for place in range(40)], ""))
+    assert table.is_long
+    assert [row[0] for row in table.rows[1:4]] == ["mean", "0", "1"]
+    assert len(table.rows) == 42
+
+
 def test_of_very_many_classes_the_most_frequent_are_listed() -> None:
     """Folded up, with the mean first; and there is no picture."""
     truth = np.arange(700) % 600

@@ -16,11 +16,12 @@ from dlcli.app.configs import read_experiment
 from dlcli.app.kept_runs.record import KeptRun
 from dlcli.app.pages.figures import Figure
 from dlcli.app.report import network
+from dlcli.app.report.classes import class_parts
 from dlcli.app.report.curves import course, curves
-from dlcli.app.report.data import data_section
+from dlcli.app.report.data import balance_figure, data_section
 from dlcli.app.report.gather import Saved, read_saved
 from dlcli.app.report.labels import label_names, label_parts
-from dlcli.app.report.language import perplexity
+from dlcli.app.report.language import language_parts, perplexity
 from dlcli.app.report.lead import banners, key_facts, lead, title_of
 from dlcli.app.report.machine import config_section, environment_section, next_section, timing_section
 from dlcli.app.report.mistakes import class_mistakes
@@ -31,7 +32,7 @@ from dlcli.app.report.sparklines import Line, sparkline
 from dlcli.app.report.values import value_parts
 from dlcli.app.report.words import counted, listed, percent, seconds, slug
 from dlcli.errors import CheckpointError
-from dlcli.training.outcomes.answers import Errors, JudgedOutput, JudgedValues, ShownValues
+from dlcli.training.outcomes.answers import Calibration, Errors, JudgedOutput, JudgedValues, ShownValues, StepMistakes
 from dlcli.training.outcomes.outcome import ClassCounts, DataDigest, Example, Outcome
 from dlcli.training.outcomes.samples import Samples, Series, Vectors
 from tests.unit.app.pages.markup import Markup
@@ -115,6 +116,17 @@ def test_mistakes_show_their_samples() -> None:
     assert isinstance(quotes, Quotes)
     assert list(quotes.quotes[0].pieces) == [("a", "bad"), (" b", "")]
     assert "noun called verb" in quotes.quotes[0].note
+
+
+def test_sequences_of_several_inputs_show_each() -> None:
+    """Texts with their steps marked, others as they are."""
+    numbers = np.array([0, 1])
+    inputs = {**series(2, 4, 1).inputs, "text": TEXTS.inputs[""], "other": TEXTS.inputs[""]}
+    steps = StepMistakes(
+        samples=Samples(numbers=numbers, inputs=inputs), target=np.array([[0, 1], [1, -1]]),
+        predicted=np.array([[1, 1], [0, -1]]), wrong=np.array([0.5, 1.0]),
+    )  # fmt: skip
+    assert [type(part) for part in class_mistakes(steps, ["a", "b"])] == [Gallery, Quotes, Quotes]
 
 
 def test_samples_of_every_kind_are_shown() -> None:
@@ -274,6 +286,12 @@ def test_commands_to_go_on_are_quoted() -> None:
     assert code.text == ("# train longer\ndlcli train --resume 'runs/my run' --set train.epochs=6 --plugin 'own layers.py'")
 
 
+def test_a_run_with_plug_ins_goes_on_with_them() -> None:
+    """They stand in the command at the top of the page too."""
+    (told,) = banners(saved(status="interrupted", plugins=["own layers.py", 3], data={"used": "digits"}))
+    assert told.endswith("--plugin 'own layers.py'")
+
+
 def test_settings_and_times_are_listed() -> None:
     """As far as they are known."""
     found = saved(
@@ -297,6 +315,7 @@ def test_curves_of_many_runs_are_told_apart() -> None:
     assert "mathdefault" not in found.svg
     assert ">100<" in found.svg
     assert len(found.numbers[0]) == 11
+    assert "legend" not in curves([1, 2], "loss", "Loss", "", {"one": [1.0, 2.0]}).svg
 
 
 def events(*values: Any) -> tuple[dict[str, Any], ...]:
@@ -335,6 +354,14 @@ def test_data_of_many_classes_is_told_in_words() -> None:
     )
 
 
+def test_the_balance_of_one_split_needs_no_legend() -> None:
+    """Of several each has its colour."""
+    one, two = ({"train": np.array([3, 1])}, {"train": np.array([3, 1]), "test": np.array([1, 1])})
+    drawn = [balance_figure(ClassCounts(splits=splits), ["a", "b"], "") for splits in (one, two)]
+    assert ["legend" in figure.svg for figure in drawn] == [False, True]
+    assert [list(row) for row in drawn[1].numbers] == [["class", "train", "test"], ["a", 3, 1], ["b", 1, 1]]
+
+
 def test_data_of_values_is_told_by_its_ranges() -> None:
     """With some values of each example, by their columns where there are few."""
     kept = outcome().data
@@ -360,6 +387,41 @@ def test_each_kind_of_result_has_its_section() -> None:
         section = result_section(found, name)
         assert section.title == f"Result of {name}"
         assert told in texts(section)
+
+
+def test_a_language_model_without_a_loss_has_its_steps() -> None:
+    """What it wrote, how far it can be trusted, and the most frequent steps: what there is of these."""
+    parts = language_parts(classes(per_step=True), (), {}, ["space", "\x00"], "")
+    assert [type(part) for part in parts] == [Figures, Table]
+    table = parts[1]
+    assert isinstance(table, Table)
+    assert [row[0] for row in table.rows[1:]] == ["space", "<U+0000>"]
+    empty = classes(
+        per_step=True, support=np.array([0, 0]), called=np.zeros(3, int), hits=np.zeros(2, int), confusion=None,
+        calibration=Calibration(counts=np.zeros(15, int), confidence=np.zeros(15), hits=np.zeros(15, int)),
+    )  # fmt: skip
+    (table,) = language_parts(empty, (), {}, ["a", "b"], "")
+    assert isinstance(table, Table)
+    assert len(table.rows) == 1
+    assert not figures_of(class_parts(empty, ["a", "b"], ""))
+    (table, *_) = label_parts(labels(calibration=empty.calibration, mistakes=None), ["a", "b"], "")
+    assert isinstance(table, Table)
+
+
+def test_a_language_model_is_told_by_its_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it has one; else by how often it is right."""
+    monkeypatch.setattr(Saved, "is_language_model", True)
+    steps: dict[str, JudgedOutput] = {"": classes(per_step=True)}
+    assert "with a loss of 0.400 nats, a perplexity of 1.49: who knows nothing has one of 2" in lead(saved(steps))
+    assert "It is right on 50.0" in lead(saved(steps, test={"accuracy": 0.5}))
+    assert "How to go on" in next_section(saved(steps)).title
+
+
+def test_a_record_without_figures_has_a_sentence_all_the_same() -> None:
+    """And no facts."""
+    bare = saved(parameters=None, epochs=None, train_seconds=None, device_title=None, device=None, test=None, best=None)
+    assert lead(bare) == "A network was trained on 3 samples of digits."
+    assert key_facts(bare) == []
 
 
 def test_perplexity_is_the_exponential_of_the_loss() -> None:

@@ -299,6 +299,20 @@ def test_labels_are_counted_one_by_one() -> None:
     assert judged.calibration.counts.sum() == 150
 
 
+def test_labels_of_steps_are_counted_where_steps_are() -> None:
+    """Padding is in no figure; sequences are not compared."""
+    generator = torch.Generator().manual_seed(7)
+    scores, labels = torch.randn(5, 6, 1, generator=generator), torch.randint(0, 2, (5, 6), generator=generator)
+    target = Target(num_classes=2, per_step=True)
+    judged = gathered_alone(_ragged(labels, target, scores, loss=BinaryCrossEntropy(), metrics=()))
+    assert isinstance(judged, JudgedLabels)
+    there = torch.arange(6) < LENGTHS[:, None]
+    called = scores[..., 0] > 0
+    assert (judged.count, judged.support.tolist()) == (17, [int(labels[there].sum())])
+    assert judged.hits.tolist() == [int((called & (labels > 0))[there].sum())]
+    assert judged.mistakes is None
+
+
 def test_each_of_several_outputs_has_its_own() -> None:
     """By its name, with its own kind of answers."""
     targets = {"digit": torch.tensor([0, 1, 2, 0]), "size": torch.tensor([[1.0], [2.0], [3.0], [4.0]])}
@@ -339,15 +353,15 @@ def test_large_vocabularies_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPat
 
 def test_what_fails_ends_only_what_is_gathered() -> None:
     """The figures come out as always; what went wrong is known, and asked no further."""
-    trainer = make_trainer(train_spec())
-    gatherer, calls = Gatherer(trainer.dataset, "test", trainer.objective), []
+    trainer = make_trainer(train_spec(), vectors(train=300))
+    gatherer, calls = Gatherer(trainer.dataset, "train", trainer.objective), []
 
     def fail(*_: object) -> None:
         calls.append(1)
         raise RuntimeError("no memory left")
 
     gatherer._take = fail  # type: ignore[method-assign] # to see what becomes of it
-    assert trainer.evaluate("test", look=gatherer) == trainer.evaluate("test")
+    assert trainer.evaluate("train", look=gatherer) == trainer.evaluate("train")
     assert str(gatherer.failure) == "no memory left"
     assert calls == [1]
 
