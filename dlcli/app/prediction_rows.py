@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -163,9 +164,13 @@ class Head:
             found[f"{self.prefix}class{suffix}"] = self._class_name(best)
             found[f"{self.prefix}{PROBABILITY}{suffix}"] = probability
         if self.lists:
-            every = {str(self._class_name(number)): value for number, value in enumerate(plain(probabilities))}
-            found[f"{self.prefix}{PROBABILITIES}"] = every
+            found[f"{self.prefix}{PROBABILITIES}"] = dict(zip(self._class_keys, plain(probabilities), strict=True))
         return found
+
+    @cached_property
+    def _class_keys(self) -> tuple[str, ...]:
+        """The names of all classes: the same texts in every row."""
+        return tuple(str(self._class_name(number)) for number in range(self.num_classes))
 
     def _class_name(self, number: int) -> str | int:
         return self.names[number] if number < len(self.names) else number

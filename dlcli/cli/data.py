@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -13,6 +13,10 @@ from dlcli.cli.completion import complete_data, complete_public_data
 from dlcli.cli.console import is_interactive, losable, output_width, print_json, print_notice, print_progress, print_result
 from dlcli.cli.options import DataDir, Json, Plugins, Set
 from dlcli.errors import EXIT_OK, DataError
+
+if TYPE_CHECKING:
+    from dlcli.app.finding import Finding
+    from dlcli.data.dataset import Dataset
 
 data_app: Final = typer.Typer(help="List, describe, download and check data.")
 
@@ -97,7 +101,7 @@ def check_command(target: _Target, set_: Set = None, data_dir: DataDir = None, p
     from dlcli.app.datasets.checks import check  # torch: only once there is work to do
     from dlcli.app.datasets.target import open_target
     from dlcli.app.finding import count
-    from dlcli.cli.findings import finding_lines, summary_line
+    from dlcli.cli.findings import finding_lines
     from dlcli.plugins import load_plugins
 
     load_plugins(plugin or ())
@@ -109,8 +113,20 @@ def check_command(target: _Target, set_: Set = None, data_dir: DataDir = None, p
         told = {"data": dataset.used, "origin": dataset.origin, "samples": dataset.counts()}
         print_json({**told, "ok": not faults, "faults": faults, "warnings": warnings, "checks": listed})
     else:
-        print_result("\n".join([*finding_lines(found, output_width()), "", summary_line(found, "nothing found")]))
+        lines = [*finding_lines(found, output_width()), "", _checked(dataset, found)]
+        print_result("\n".join(lines))
     return DataError.exit_code if faults else EXIT_OK
+
+
+def _checked(dataset: Dataset, found: Sequence[Finding]) -> str:
+    """How many faults and warnings there are; of a fallback, in what."""
+    from dlcli.cli.data_pages import stand_in
+    from dlcli.cli.findings import summary_line
+
+    if dataset.notice is None:
+        return summary_line(found, "nothing found")
+    result = summary_line(found[1:], "nothing found")  # the first says that it is a fallback
+    return f"{result} in {stand_in(dataset.used, dataset.asked)}; your data was not checked"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Final
 
 from dlcli.app.datasets.description import Description, InputDescription, TargetDescription, ValueRange
 from dlcli.app.datasets.sources import Kind, SourceEntry
-from dlcli.cli.console import data_used, table
+from dlcli.cli.console import table
 from dlcli.cli.foreign_text import figure, one_line
 from dlcli.runtime.durable_files import size_text
 
@@ -58,7 +58,7 @@ def description_lines(found: Description, width: int) -> list[str]:
     """What data is like, in so many columns."""
     shares = ", ".join(f"{count:,} {split}" for split, count in found.samples.items() if count)
     rows = [
-        ("data", [one_line(data_used(found.used, found.asked))]),
+        ("data", _name(found)),
         ("origin", [one_line(found.origin, 255)]),
         ("licence", [found.licence] if found.licence is not None else []),
         ("samples", [f"{shares}; {size_text(round(found.megabytes * 1e6))} in memory"]),
@@ -72,6 +72,18 @@ def description_lines(found: Description, width: int) -> list[str]:
         title = one_line(f"target {name}" if len(found.targets) > 1 else "target", 30)
         rows.append((title, _target(target, found.classes, width - _LABEL)))
     return [line for label, lines in rows for line in _labelled(label, lines)]
+
+
+def _name(found: Description) -> list[str]:
+    """What is described; of a fallback, that it is one."""
+    if found.notice is None:
+        return [one_line(found.used)]
+    return [f"{stand_in(found.used, found.asked)};", "your data is not described"]
+
+
+def stand_in(used: str, asked: str) -> str:
+    """How a fallback is named."""
+    return f"`{one_line(used)}`, which stands in for `{one_line(asked)}`"
 
 
 def _labelled(label: str, lines: Sequence[str]) -> Iterator[str]:

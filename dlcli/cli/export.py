@@ -61,7 +61,11 @@ def export_command(
     if json:
         print_json(made.as_json())
         return
-    print_result(f"{to:<11} {made.file}\nverified    {made.verified}")
+    lines = [f"{to:<11} {made.file}", f"verified    {made.verified}"]
+    kind, name = made.origin
+    if to == "python" and kind == "run":
+        lines.append(f"weights     beside it by: dlcli export {name} --to safetensors")
+    print_result("\n".join(lines))
 
 
 def _check_stdout(output: Path | None, to: str, json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import tempfile
@@ -31,7 +32,7 @@ from dlcli.cli.summary import summary_command
 from dlcli.cli.train import resume_arguments, train_command
 from dlcli.cli.validate import validate_command
 from dlcli.cli.verify import verify_command
-from dlcli.config.diagnostics import ConfigError
+from dlcli.config.diagnostics import ConfigError, nearest
 from dlcli.errors import EXIT_BUG, EXIT_OK, EXIT_SIGINT, DlcliError, Interrupted
 from dlcli.runtime.signals import heeded
 
@@ -146,7 +147,8 @@ def _told(error: BaseException, arguments: Sequence[str]) -> tuple[str, str | No
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return "interrupted", None, EXIT_SIGINT
     if isinstance(error, typer.TyperException):
-        return _sentence(error.format_message()), _usage_help(arguments), 2
+        message = _sentence(error.format_message().replace(": Value error, ", ": "))
+        return message, _choice_help(message) or _usage_help(arguments), 2
     from dlcli.plugins import plugin_failure
 
     failure = plugin_failure(error)
@@ -161,6 +163,13 @@ def _told(error: BaseException, arguments: Sequence[str]) -> tuple[str, str | No
 
 def _sentence(message: str) -> str:
     return message[:1].lower() + message[1:].rstrip(".")
+
+
+def _choice_help(message: str) -> str | None:
+    """Which value was probably meant, where a message names those that there are."""
+    found = re.search(r"'([^']*)' is not one of (.+)", message)
+    near = nearest(found[1], re.findall(r"'([^']*)'", found[2])) if found else None
+    return f"did you mean `{near}`?" if near is not None else None
 
 
 def _usage_help(arguments: Sequence[str]) -> str:

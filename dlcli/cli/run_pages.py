@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from dlcli.app.kept_runs.comparison import ABSENT, Comparison, Value
+from dlcli.app.kept_runs.comparison import ABSENT, Comparison, Value, without_fields
 from dlcli.app.kept_runs.epochs import curve
 from dlcli.app.kept_runs.record import KeptRun, number, number_at, plugin_words, text_at, value_at, whole_at
 from dlcli.app.kept_runs.story import Story
@@ -16,10 +16,14 @@ from dlcli.cli.sparkline import sparkline
 from dlcli.config.yaml_output import inline_yaml
 from dlcli.runtime.durable_files import size_text
 
-_LIST_HEAD: Final = ["run", "status", "metric", "best", "test", "time", "epochs", "started"]
-_LIST_NUMBERS: Final = (3, 4, 5, 6)
+_LIST_HEAD: Final = ["run", "status", "data", "metric", "best", "test", "time", "epochs", "started"]
+_LIST_NUMBERS: Final = (4, 5, 6, 7)
+_LEAST_COLUMNS: Final = 6
+"""Of a list, however narrow the terminal is."""
 _LEAST_NAME: Final = 20
-"""Columns of a run's name in a list, however narrow the terminal is."""
+"""Characters of a run's name in a list, however narrow the terminal is."""
+_NARROW_DATA: Final = 16
+"""Characters of the data's name where names are cut."""
 _OLD: Final = 300 * 86_400
 """Seconds after which a date is shown with its year, and without its hour."""
 _LABEL: Final = 12
@@ -33,13 +37,14 @@ _MOST_LISTED: Final = 40
 def list_lines(runs: Sequence[KeptRun], width: int, now: datetime) -> list[str]:
     """A row for each run, in so many columns: what there is no room for is left out from the right, then names are cut."""
     rows = [_LIST_HEAD, *([*_list_cells(run), _day(run.started, now)] for run in runs)]
-    for kept in range(len(_LIST_HEAD), 5, -1):
+    for kept in range(len(_LIST_HEAD), _LEAST_COLUMNS - 1, -1):
         lines = _table([row[:kept] for row in rows], _LIST_NUMBERS)
         if max(map(len, lines)) <= width:
             return lines
-    room = width - max(map(len, _table([row[1:6] for row in rows], ()))) - 2
+    behind = [[row[1], _cut(row[2], _NARROW_DATA), *row[3:_LEAST_COLUMNS]] for row in rows]
+    room = width - max(map(len, _table(behind, ()))) - 2
     names = [cut_in_the_middle(row[0], max(room, _LEAST_NAME)) for row in rows]
-    return _table([[name, *row[1:6]] for name, row in zip(names, rows, strict=True)], _LIST_NUMBERS)
+    return _table([[name, *others] for name, others in zip(names, behind, strict=True)], _LIST_NUMBERS)
 
 
 def _table(rows: list[list[str]], right: Iterable[int]) -> list[str]:
@@ -51,12 +56,21 @@ def _list_cells(run: KeptRun) -> list[str]:
     return [
         one_line(run.name, 255),
         run.status,
+        _data_used(run.record),
         metric,
         figure(run.best),
         figure(run.test),
         _seconds(run.train_seconds),
         figure(run.epochs),
     ]
+
+
+def _data_used(record: Mapping[str, Any]) -> str:
+    """`mnist`, or where a fallback stood in `digits for mnist`."""
+    used, asked = text_at(record, "data", "used"), text_at(record, "data", "asked")
+    if used is None:
+        return "-"
+    return one_line(used if asked in (None, used) else f"{used} for {asked}", 30)
 
 
 def _seconds(seconds: float | None) -> str:
@@ -200,22 +214,36 @@ def _plugin_lines(record: Mapping[str, Any]) -> list[str]:
 
 
 def comparison_lines(comparison: Comparison, width: int) -> list[str]:
-    """Runs side by side, each under a letter."""
+    """Runs side by side, each under a letter: what came of them, and behind it what their configs differ in."""
     letters = [chr(ord("A") + index) if index < 26 else str(index + 1) for index in range(len(comparison.runs))]
     lines = [f"{letter}  {one_line(run.path, 255)}" for letter, run in zip(letters, comparison.runs, strict=True)]
-    if comparison.differences is not None:
-        rows = [[one_line(each.path, 255), *map(_cell, each.values)] for each in comparison.differences]
-        lines += ["", *(_columns([["config", *letters], *rows], width) if rows else ["the configs are the same"])]
-    for key, curves in comparison.curves.items():
-        lines += ["", *_compared_curves(one_line(key), curves, letters, width)]
     results = [
         [_TITLES.get(name) or one_line(name), *map(_result(name), values)] for name, values in comparison.results().items()
     ]
-    return [*lines, "", *_columns([["result", *letters], *results], width)]
+    lines += ["", *_columns([["result", *letters], *results], width)]
+    for key, curves in comparison.curves.items():
+        lines += ["", *_compared_curves(one_line(key), curves, letters, width)]
+    if comparison.differences is not None:
+        rows = [[one_line(each.path, 255), *_cells(each.values)] for each in without_fields(comparison.differences)]
+        lines += ["", *(_columns([["config", *letters], *rows], width) if rows else ["the configs are the same"])]
+    return lines
+
+
+def _cells(values: Sequence[Value]) -> list[str]:
+    """Settings with short numbers, unless these look the same where the whole ones do not."""
+    whole, short = (list(map(_cell, each)) for each in (values, map(_shortened, values)))
+    return short if len(set(short)) == len(set(whole)) else whole
 
 
 def _cell(value: Value) -> str:
     return ABSENT if value == ABSENT else one_line(inline_yaml(value), 200)
+
+
+def _shortened(value: Value) -> Value:
+    """The value with numbers of four digits."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    return [_shortened(item) for item in value] if isinstance(value, list) else value
 
 
 def _result(name: str) -> Callable[[Any], str]:

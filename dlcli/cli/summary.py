@@ -11,6 +11,7 @@ import typer
 from dlcli.cli.console import print_json, print_result, table
 from dlcli.cli.options import DataDir, Json, Plugins, RunOrConfigArgument, RunsDir, Set
 from dlcli.errors import UsageError
+from dlcli.runtime.durable_files import size_text
 from dlcli.runtime.garbage import without_garbage_collection
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _cells(layer: LayerSummary) -> list[str]:
         layer.sizes,
         _count(layer.parameters),
         _count(layer.flops),
-        _bytes(layer.memory),
+        "-" if layer.memory is None else size_text(layer.memory),
         _field(layer.receptive_field),
     ]
 
@@ -108,8 +109,8 @@ def _totals(summary: Summary) -> list[str]:
     rows = [
         ["parameters", f"{summary.parameters:,}"],
         ["FLOPs", flops],
-        ["weights", _bytes(summary.weight_bytes)],
-        ["training", f"about {_bytes(summary.memory)} for a step of {samples}"],
+        ["weights", size_text(summary.weight_bytes)],
+        ["training", f"about {size_text(summary.memory)} for a step of {samples}"],
     ]
     lines = table(rows).splitlines()
     if any(layer.type == "time_distributed" for layer in summary.layers):
@@ -121,20 +122,14 @@ def _count(count: int | None) -> str:
     """`9,999`, `12.3K`, `1.23M`; `-` where it depends on the sample."""
     if count is None:
         return "-"
-    return f"{count:,}" if count < 10_000 else _scaled(count, 1000, ("K", "M", "G", "T", "P", "E"))
+    return f"{count:,}" if count < 10_000 else _scaled(count)
 
 
-def _bytes(count: int | None) -> str:
-    """The same in units of 1024 bytes."""
-    if count is None:
-        return "-"
-    return f"{count} B" if count < 1024 else _scaled(count, 1024, (" KB", " MB", " GB", " TB", " PB", " EB"))
-
-
-def _scaled(count: float, base: int, units: tuple[str, ...]) -> str:
+def _scaled(count: float) -> str:
     """Three digits and a unit."""
-    scaled, index = count / base, 0
-    while scaled >= 999.5 and index < len(units) - 1:
-        scaled, index = scaled / base, index + 1
+    scaled, units = count / 1000, iter("MGTPE")
+    unit = "K"
+    while scaled >= 999.5 and (following := next(units, None)):
+        scaled, unit = scaled / 1000, following
     digits = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
-    return f"{scaled:.{digits}f}{units[index]}"
+    return f"{scaled:.{digits}f}{unit}"

@@ -163,7 +163,11 @@ def _nearest_config(path: Path) -> str | None:
     if shipped is not None:
         return f"one of this name comes with dlcli: {shipped}"
     nearby = _configs_in(path.parent)
-    return did_you_mean(path.name, nearby) if nearby else "give the path of a YAML file"
+    return (
+        did_you_mean(path.name, nearby)
+        if nearby
+        else "give the path of a YAML file; `dlcli init my.yaml` writes one to start from"
+    )
 
 
 def _mapping(tree: Node | None, report: Report) -> Mapping | None:

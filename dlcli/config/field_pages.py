@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from dlcli.config.diagnostics import did_you_mean
+from dlcli.config.diagnostics import did_you_mean, nearest, one_of
 from dlcli.config.field_docs import class_doc, field_docs
 from dlcli.config.field_examples import example_yaml, field_value, fields_example, layer_example
 from dlcli.config.json_schema import ConfigSpec
 from dlcli.config.layers import LAYERS
 from dlcli.config.layers.base import LayerSpec
+from dlcli.config.misplaced import path_of
 from dlcli.config.spec import ReadBy, Spec, keys_of
 from dlcli.config.spec_fields import (
     choice_of,
@@ -97,11 +98,20 @@ def field_page(path: str) -> FieldPage:
     layers = topics["model"].inner()["layers"].inner()
     topic = topics.get(steps[0]) or layers.get(steps[0])
     if topic is None:
-        help = did_you_mean(steps[0], [*topics, *layers])
+        help = _help_for_first(steps, topics, layers)
         raise UsageError(f"a config has no key `{steps[0]}`, and there is no such layer", help=help)
     for step in steps[1:]:
         topic = _inside(topic, step)
     return topic.page()
+
+
+def _help_for_first(steps: Sequence[str], topics: Iterable[str], layers: Iterable[str]) -> str:
+    """Which key was probably meant: one inside of a section, whose name was left out, or one that was misspelt."""
+    place = path_of(steps[0])
+    near = ".".join([*place, *steps[1:]]) if place is not None else nearest(steps[0], [*topics, *layers])
+    if near is not None:
+        return f"did you mean `{near}`?"
+    return f"{one_of(topics)}; `dlcli schema --field model.layers` lists the layers"
 
 
 def _inside(topic: _Topic, step: str) -> _Topic:

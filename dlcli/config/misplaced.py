@@ -32,7 +32,7 @@ def help_for_misplaced(key: str, node: Node, section: str) -> str | None:
     named = same_meaning(key, ("vars", *_SPECS))
     if named is not None:
         return f"`{named}` is a section of its own: unindent it"
-    path = _path_of(key, section)
+    path = path_of(key, section)
     if path is None:
         return help_for_option(key)
     value = node.place.text if isinstance(node, Scalar) and node.place.text else "..."
@@ -40,8 +40,8 @@ def help_for_misplaced(key: str, node: Node, section: str) -> str | None:
     return f"it belongs to `{path[0]}`: `{path[0]}: {written}`"
 
 
-def _path_of(key: str, section: str) -> tuple[str, ...] | None:
-    """Where in another section a key belongs."""
+def path_of(key: str, section: str | None = None) -> tuple[str, ...] | None:
+    """Where in another section than this a key belongs, or without one in any."""
     others = [(name, spec) for name, specs in _SPECS.items() if name != section for spec in specs]
     for name, spec in others:
         direct = same_meaning(key, keys_of(spec))

@@ -61,7 +61,7 @@ class Recurrent(nn.RNNBase):
             sequence: (batch, time, features).
             lengths: (batch,), where the numbers of steps differ; outputs behind a length are arbitrary, and finite.
         """
-        if torch.is_autocast_enabled(sequence.device.type) and sequence.device.type == "cpu":  # torch has no such layer there
+        if sequence.device.type == "cpu" and torch.is_autocast_enabled("cpu"):  # torch has no such layer there
             with torch.autocast("cpu", enabled=False):
                 return self(sequence.to(self.all_weights[0][0].dtype), lengths)  # type: ignore[no-any-return]
         weights = [self._with_dropped(group) for group in self.all_weights]

@@ -79,6 +79,24 @@ def test_data_without_a_fault_gives_0_and_one_with_a_fault_3(cli: Cli, tmp_path:
     assert outcome.out.splitlines()[-1].endswith("warning")
 
 
+def test_a_fallback_is_not_taken_for_the_data(cli: Cli) -> None:
+    """Both commands say which source stands in, the check in its last line too; a warning, and no fault."""
+    Path("a.yaml").write_text(
+        "data: {name: text_lines, path: none.csv, fallback: {name: random, layout: tokens, sizes: [16], vocabulary_size: 40}}"
+    )
+    outcome = cli("data", "check", "a.yaml")
+    said = "in `random`, which stands in for `text_lines`; your data was not checked"
+    assert (outcome.code, outcome.out.splitlines()[-1]) == (0, f"nothing found {said}")
+    assert outcome.out.startswith("warning  data ")
+    found = cli("data", "check", "a.yaml", "--json").json
+    assert (found["ok"], found["warnings"], found["checks"][0]["check"]) == (True, 1, "data")
+    head = cli("data", "info", "a.yaml").out.splitlines()[:2]
+    assert [line.split(maxsplit=1)[-1] for line in head] == [
+        "`random`, which stands in for `text_lines`;",
+        "data is not described",
+    ]
+
+
 def test_the_source_of_a_plugin_is_listed_described_and_checked(cli: Cli) -> None:
     """What it hands over is looked at like any other data."""
     Path("noise.py").write_text(PLUGIN)

@@ -103,6 +103,13 @@ def test_class_folders_of_pictures(cli: Cli, tmp_path: Path) -> None:
     _assert_trains(Path("model.yaml"))
 
 
+def test_pictures_beside_the_classes_are_said_to_be_passed_over(cli: Cli, tmp_path: Path) -> None:
+    """In the head of the config."""
+    _make_loose_pictures(_pictures(tmp_path / "pics"))
+    assert cli("init", "--from", "pics").code == 0
+    assert "# 1 picture beside the folders of the classes is passed over" in Path("model.yaml").read_text()
+
+
 def test_grey_pictures_with_splits_of_their_own(cli: Cli, tmp_path: Path) -> None:
     """What is in `train` is counted; a mirrored scan is another thing."""
     for split, count in (("train", 8), ("val", 3), ("test", 3)):
@@ -305,6 +312,12 @@ def _make_loose_pictures(folder: Path) -> None:
     Image.new("L", (8, 8)).save(folder / "a.png")
 
 
+def _make_one_class(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    for name in ("a.png", "b.png", "sub/c.png"):
+        Image.new("L", (8, 8)).save(folder / name)
+
+
 def _make_text(folder: Path) -> None:
     (folder / "notes.txt").write_text("nothing to learn from")
 
@@ -317,6 +330,7 @@ def _make_text(folder: Path) -> None:
         (_make_text, "data", ["holds neither pictures nor a data set"], 2),
         (_make_text, "data/notes.txt", ["notes.txt is no data that init knows", "an .npz file"], 2),
         (_make_loose_pictures, "data", ["holds no folders of classes"], 3),
+        (_make_one_class, "data", ["one class only, `sub`; 2 pictures beside", "are passed over", "data/cats"], 3),
     ],
 )
 def test_what_is_no_data_is_refused(

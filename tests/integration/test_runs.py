@@ -98,6 +98,15 @@ def test_problems_of_a_comparison_are_notes(cli: Cli) -> None:
     assert outcome.out.startswith("A  runs/a\n")
 
 
+@pytest.mark.parametrize(("given", "help"), [("tests", "did you mean `test`?"), ("loss", "see `dlcli runs list --help`")])
+def test_an_order_that_there_is_not_is_refused(given: str, help: str, cli: Cli) -> None:
+    """With those that there are and what was probably meant."""
+    outcome = cli("runs", "list", "--sort", given)
+    assert outcome.code == 2
+    assert f"error: invalid value for '--sort': '{given}' is not one of 'started', 'test'," in outcome.err
+    assert help in outcome.err
+
+
 def test_no_runs_are_said_to_be_none(cli: Cli) -> None:
     """With or without a choice; as JSON an empty list."""
     assert cli("runs", "list").err == "note: there are no runs in runs\n"

@@ -58,6 +58,23 @@ def test_a_misspelt_key_is_a_usage_error(cli: Cli, key: str) -> None:
     assert "help: " in done.err
 
 
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("epochs", "did you mean `train.epochs`?"),
+        ("lr", "did you mean `train.optimizer.lr`?"),
+        ("adam.lr", "`data`, `model`, `train`; `dlcli schema --field model.layers` lists the layers"),
+        ("conv2", "did you mean `conv2d`?"),
+    ],
+)
+def test_a_key_without_its_section_is_found(key: str, meant: str, cli: Cli) -> None:
+    """What is proposed has a page; of a key that is far from all the sections are listed, and no 70 layers."""
+    done = cli("schema", "--field", key)
+    assert (done.code, meant in done.err) == (2, True)
+    if "did you mean" in meant:
+        assert cli("schema", "--field", meant.split("`")[1]).code == 0
+
+
 @pytest.mark.parametrize("arguments", [[], ["--field", "lstm.return"]])
 def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
     """An editor and a person wait for neither torch nor numpy."""

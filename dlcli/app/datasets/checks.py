@@ -196,6 +196,13 @@ CHECKS: Final[Mapping[str, Check]] = {
 
 
 def check(dataset: Dataset) -> list[Finding]:
-    """What all checks find."""
+    """What all checks find, behind a warning where what they look at is a fallback."""
     examined = Examined(dataset)
-    return [finding for of in CHECKS.values() for finding in of(examined)]
+    return [*_stand_in(dataset), *(finding for of in CHECKS.values() for finding in of(examined))]
+
+
+def _stand_in(dataset: Dataset) -> Iterator[Finding]:
+    """A fallback is not what a person asks about."""
+    if dataset.notice is not None:
+        help = "see that the data can be read: --data-dir DIR says where it is"
+        yield Finding("data", "warning", f"{dataset.notice}: your data was not checked", help)

@@ -96,10 +96,25 @@ class Lengths:
 
 @dataclass(frozen=True)
 class Description:
-    """What data is like."""
+    """What data is like.
+
+    Attributes:
+        asked: the name of the source that was asked for.
+        used: the name of the one that is described.
+        notice: why that is a fallback; None where it is none.
+        origin: where the samples came from.
+        licence: of a public data set.
+        samples: how many each split has.
+        classes: their names, where they have some.
+        inputs: each by its name.
+        targets: each by its name.
+        lengths: of sequences, by the name of the split.
+        megabytes: what all of it takes in memory.
+    """
 
     asked: str
     used: str
+    notice: str | None
     origin: str
     licence: str | None
     samples: dict[str, int]
@@ -122,6 +137,7 @@ def describe(dataset: Dataset) -> Description:
     return Description(
         dataset.asked,
         dataset.used,
+        dataset.notice,
         dataset.origin,
         LICENCES.get(dataset.used),
         dataset.counts(),

@@ -28,7 +28,9 @@ def main(folder: str) -> None:
             _export(place, json.loads((place / REQUEST).read_bytes()))
     except DlcliError as error:
         told = {"kind": type(error).__name__, "message": error.message, "help": error.help}
-        (place / FAILURE).write_text(json.dumps(told), encoding="utf-8")
+        unfinished = place / f"{FAILURE}.tmp"
+        unfinished.write_text(json.dumps(told), encoding="utf-8")
+        unfinished.replace(place / FAILURE)
 
 
 def _export(place: Path, request: dict[str, Any]) -> None:

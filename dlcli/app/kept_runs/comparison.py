@@ -19,6 +19,9 @@ from dlcli.training.run_folder import RunFolder
 
 Value = str | int | float | bool | None | list[Any] | dict[str, Any]
 
+_TYPE: Final = ".type"
+"""What the path of a layer's type ends in."""
+
 ABSENT: Final = "-"
 """Stands for a key that a run's config has not."""
 _LOSSES: Final = ("train/loss", "valid/loss")
@@ -104,6 +107,19 @@ def compare(names: Sequence[str], runs: Path) -> Comparison:
             problems.append(error.diagnostics[0].in_one_line() if isinstance(error, ConfigError) else error.message)
     differences = tuple(_differences(configs)) if len(configs) - configs.count(None) > 1 else None
     return Comparison(kept, differences, _curves(kept), tuple(problems))
+
+
+def without_fields(differences: Sequence[Difference]) -> list[Difference]:
+    """The differences; of a layer that some runs have not, one for all its fields: its type."""
+    partial = {each.path.removesuffix(_TYPE) for each in differences if each.path.endswith(_TYPE) and ABSENT in each.values}
+    rows = []
+    for each in differences:
+        layer = next((path for path in partial if each.path.startswith(f"{path}.")), None)
+        if layer is None:
+            rows.append(each)
+        elif each.path == layer + _TYPE:
+            rows.append(Difference(layer, each.values))
+    return rows
 
 
 def _resolved(run: Path) -> Any:

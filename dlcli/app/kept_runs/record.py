@@ -123,6 +123,8 @@ class KeptRun:
             "name": self.name,
             "status": self.status,
             "config": self.config,
+            "data": text_at(self.record, "data", "used"),
+            "data_asked": text_at(self.record, "data", "asked"),
             "started": text_at(self.record, "started"),
             "epochs": self.epochs,
             "metric": self.metric,

@@ -28,6 +28,8 @@ _DARKEST: Final = 0.5
 """Of a cell: a number on it has to be read in the light and in the dark."""
 _MOST_ROWS: Final = 30
 """Classes of a table that is not folded up."""
+_MOST_LISTED: Final = 500
+"""Classes of a table."""
 _MOST_CONFUSIONS: Final = 12
 
 
@@ -183,22 +185,23 @@ def _table(judged: JudgedClasses, names: Sequence[str]) -> Table:
     counts = (judged.support, judged.called[:-1])
     what = "steps" if judged.per_step else "samples"
     rows: list[list[str | int | float | None]] = [["class", what, "called", "precision", "recall", "F1"]]
-    for place, name in enumerate(names):
+    for place in _listed(judged.support):
         numbers = (int(judged.support[place]), int(judged.called[place]))
-        rows.append([label(name, 40), *numbers, *(float(score[place]) for score in (found.precision, found.recall, found.f1))])
+        scored = (float(score[place]) for score in (found.precision, found.recall, found.f1))
+        rows.append([label(names[place], 40), *numbers, *scored])
     total = int(judged.support.sum())
     means = (macro(score, counts) for score in (found.precision, found.recall, found.f1))
-    rows.append(["mean", total, int(judged.called[:-1].sum()), *means])
+    mean: list[str | int | float | None] = ["mean", total, int(judged.called[:-1].sum()), *means]
     caption = "Precision: of those called so, the share that is. Recall: of those that are, the share called so."
     if len(names) > _MOST_ROWS:
-        return Table(_cut(rows), f"Precision, recall and F1 of {len(names):,} classes", is_long=True)
-    return Table(rows, caption)
+        rows.insert(1, mean)
+        return Table(rows, f"Precision, recall and F1 of {len(names):,} classes", is_long=True)
+    return Table([*rows, mean], caption)
 
 
-def _cut(rows: list[list[str | int | float | None]]) -> Rows:
-    """The head, the mean, and of very many classes the most frequent."""
-    most = 500
-    head, *classes, mean = rows
-    if len(classes) > most:
-        classes = sorted(classes, key=lambda row: -int(row[1] or 0))[:most]
-    return [head, mean, *classes]
+def _listed(support: Array) -> list[int]:
+    """The places of the classes in a table: all of them, or of very many the most frequent."""
+    if len(support) <= _MOST_LISTED:
+        return list(range(len(support)))
+    places: list[int] = np.argsort(-support.astype(np.int64), kind="stable")[:_MOST_LISTED].tolist()
+    return places

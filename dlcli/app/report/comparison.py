@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from dlcli.app.kept_runs.comparison import ABSENT, Comparison, Difference, Value, compare
-from dlcli.app.kept_runs.record import KeptRun, number
+from dlcli.app.kept_runs.comparison import Comparison, Value, compare, without_fields
+from dlcli.app.kept_runs.record import KeptRun, number, text_at
 from dlcli.app.pages.figures import Figure, Rows, label
 from dlcli.app.pages.page import number as number_text
 from dlcli.app.pages.page import rendered, write
@@ -22,8 +22,6 @@ from dlcli.training.run_folder import RunFolder
 _MOST_RUNS: Final = 24
 _MOST_DIFFERENCES: Final = 300
 _MOST_EPOCHS: Final = 2000
-_TYPE: Final = ".type"
-"""What the path of a layer's type ends in."""
 
 
 def write_comparison(names: Sequence[str], runs: Path, output: Path | None = None) -> Report:
@@ -70,6 +68,8 @@ def _titles(runs: Sequence[KeptRun]) -> list[str]:
 
 def _lead(compared: Comparison, titles: Sequence[str]) -> str:
     """Which run is best, where they can be compared."""
+    if not _have_same_data(compared.runs):
+        return "None of them is named the best: they were not judged on the same data."
     monitored = {run.monitored for run in compared.runs}
     found = [(run.best, place) for place, run in enumerate(compared.runs) if run.best is not None]
     larger = _larger_is_better(compared.runs[0])
@@ -77,6 +77,20 @@ def _lead(compared: Comparison, titles: Sequence[str]) -> str:
         return "None of them is named the best: they are not all judged by the same figure."
     value, place = (max if larger else min)(found, key=lambda pair: pair[0])
     return f"The best of them is {titles[place]}, with {label(monitored.pop() or '', 40)} {number_text(value)}."
+
+
+def _have_same_data(runs: Sequence[KeptRun]) -> bool:
+    """Whether the names and the fingerprints of their data are the same, as far as the records say them."""
+    found = [{text_at(run.record, "data", key) for run in runs} - {None} for key in ("used", "fingerprint")]
+    return all(len(told) <= 1 for told in found)
+
+
+def _data(run: KeptRun) -> str | None:
+    """`digits in place of mnist`."""
+    used, asked = text_at(run.record, "data", "used"), text_at(run.record, "data", "asked")
+    if used is None:
+        return None
+    return label(used, 40) + (f" in place of {label(asked, 40)}" if asked is not None and asked != used else "")
 
 
 def _larger_is_better(run: KeptRun) -> bool | None:
@@ -88,7 +102,7 @@ def _larger_is_better(run: KeptRun) -> bool | None:
 
 def _results(compared: Comparison, titles: Sequence[str]) -> Table:
     """A row for each run."""
-    found = compared.results()
+    found = {"data": [_data(run) for run in compared.runs], **compared.results()}
     rows: Rows = [["run", *(label(name, 40).replace("_", " ") for name in found)]]
     lines: Rows = [[title, *(_cell(values[place]) for values in found.values())] for place, title in enumerate(titles)]
     return Table([*rows, *lines], "What came of each; figures of the best epoch on the validation split, and on the test split")
@@ -100,23 +114,10 @@ def _differences(compared: Comparison, titles: Sequence[str]) -> Table | Note:
     if not compared.differences:
         return Note("Their configs are the same.")
     rows: Rows = [["setting", *titles]]
-    different = _without_fields(compared.differences)
-    lines: Rows = [[label(path, 80), *map(_text, values)] for path, values in different[:_MOST_DIFFERENCES]]
+    different = without_fields(compared.differences)
+    lines: Rows = [[label(each.path, 80), *map(_text, each.values)] for each in different[:_MOST_DIFFERENCES]]
     more = len(different) - len(lines)
     return Table([*rows, *lines], "Settings that differ" + (f"; {more:,} more are not shown" if more else ""))
-
-
-def _without_fields(differences: Sequence[Difference]) -> list[tuple[str, tuple[Value, ...]]]:
-    """Differences by their paths; of a layer that some runs have not, one for all its fields."""
-    partial = {each.path.removesuffix(_TYPE) for each in differences if each.path.endswith(_TYPE) and ABSENT in each.values}
-    rows = []
-    for each in differences:
-        layer = next((path for path in partial if each.path.startswith(f"{path}.")), None)
-        if layer is None:
-            rows.append((each.path, each.values))
-        elif each.path == layer + _TYPE:
-            rows.append((layer, each.values))
-    return rows
 
 
 def _figures(compared: Comparison, titles: Sequence[str]) -> list[Figure]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dlcli.training.outcomes.answers import JudgedLabels
 
 _MOST_ROWS = 30
+_MOST_LISTED = 500
 
 
 def label_parts(judged: JudgedLabels, names: Sequence[str], prefix: str) -> list[Part]:
@@ -28,7 +29,7 @@ def label_parts(judged: JudgedLabels, names: Sequence[str], prefix: str) -> list
     found = scores(judged.hits, judged.called, judged.support)
     right = judged.count - judged.support - judged.called + 2 * judged.hits
     rows: list[list[str | int | float | None]] = [["label", "yes", "called yes", "share right", "precision", "recall", "F1"]]
-    for place, name in enumerate(names):
+    for place, name in enumerate(names[:_MOST_LISTED]):
         counts = (int(judged.support[place]), int(judged.called[place]))
         numbers = (right[place] / max(judged.count, 1), found.precision[place], found.recall[place], found.f1[place])
         rows.append([label(name, 40), *counts, *map(float, numbers)])

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dlcli.app.pages.figures import label
 from dlcli.app.report.classes import calibration_figure
 from dlcli.app.report.parts import Facts, Figures, Part, Quote, Quotes, Table
@@ -52,7 +54,7 @@ def perplexity(loss: float) -> float:
 
 def _table(judged: JudgedClasses, names: Sequence[str]) -> Table:
     """The most frequent steps, and how often they were foreseen."""
-    order = sorted(range(judged.num_classes), key=lambda place: -int(judged.support[place]))[:_MOST_ROWS]
+    order = np.argsort(-judged.support.astype(np.int64), kind="stable")[:_MOST_ROWS].tolist()
     rows: list[list[str | int | float | None]] = [["step", "times", "called so", "recall"]]
     for place in order:
         support = int(judged.support[place])

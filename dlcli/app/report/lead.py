@@ -41,11 +41,11 @@ def _training(saved: Saved) -> str:
 
 def _results(saved: Saved) -> Iterator[str]:
     judgement = saved.judgement
-    if judgement is None:
+    if judgement is None or not judgement.outputs:
         figures = saved.figures()
         if figures:
             told = ", ".join(f"{label(name, 40)} {number(value)}" for name, value in list(figures.items())[:6])
-            yield f"On the test split: {told}."
+            yield f"On the {_SPLITS[judgement.split if judgement is not None else 'test']} split: {told}."
         return
     split = f"{counted(judgement.samples, 'sample')} of the {_SPLITS[judgement.split]} split"
     for name, judged in judgement.outputs.items():

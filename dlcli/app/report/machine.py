@@ -11,7 +11,7 @@ from dlcli.app.pages.figures import SERIES, Figure, Rows, drawn, label
 from dlcli.app.report.curves import SIZE
 from dlcli.app.report.gather import Saved
 from dlcli.app.report.parts import Code, Facts, Figures, Note, Section, Table
-from dlcli.app.report.words import seconds
+from dlcli.app.report.words import seconds, times
 from dlcli.config.data import Csv, TextLines, Ts
 from dlcli.training.run_folder import RunFolder
 
@@ -83,7 +83,7 @@ def environment_section(saved: Saved) -> Section:
     section = Section("Environment", [Table(rows, "What the run ran on")])
     resumed = value_at(record, "resumed")
     if isinstance(resumed, list) and resumed:
-        section.parts.append(Note(f"The run was taken up again {len(resumed)} times: see `resumed` in run.json."))
+        section.parts.append(Note(f"The run was taken up again {times(len(resumed))}; run.json says when, under", code="resumed"))
     return section
 
 
@@ -92,7 +92,8 @@ def config_section(saved: Saved) -> Section:
     section = Section("Config")
     overrides = value_at(saved.run.record, "overrides")
     if isinstance(overrides, list) and overrides:
-        section.parts.append(Code("\n".join(f"--set {label(override, 200)}" for override in overrides[:50])))
+        last = {str(override).partition("=")[0].strip(): override for override in overrides}  # a later one wins
+        section.parts.append(Code("\n".join(f"--set {label(override, 200)}" for override in list(last.values())[:50])))
     for text, title in ((saved.given, "As it was given: config.yaml"), (saved.resolved, "In full: config.resolved.yaml")):
         if text is not None:
             section.parts.append(Code(text, title))

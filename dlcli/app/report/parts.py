@@ -16,11 +16,12 @@ Tone = Literal["", "faint", "good", "bad"]
 
 @dataclass(frozen=True)
 class Note:
-    """A paragraph."""
+    """A paragraph; the `code` at its end stands there as it does in a file."""
 
     kind: ClassVar[str] = "note"
     text: str
     tone: Tone = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ import statistics
 from pathlib import Path
 from typing import Final
 
+from dlcli.app.commented_yaml import printable
 from dlcli.app.survey.found import Field, Survey, counted, facts_of, few_fields, listed
 from dlcli.config.data import ImageFolder
 from dlcli.data import pictures
 from dlcli.data.sources.image_folder import unreadable
+from dlcli.errors import DataError
 
 _MEASURED_PICTURES: Final = 100
 _LARGEST_SIDE: Final = 128
@@ -27,13 +29,18 @@ def survey_image_folder(path: Path) -> Survey:
     """Counts pictures and classes, and measures some of the pictures.
 
     Raises:
-        DataError: the folder does not hold pictures in class folders, or one can't be read.
+        DataError: the folder does not hold pictures in folders of two classes or more, or one can't be read.
     """
     facts = facts_of(ImageFolder(path=str(path)))
     train = path / "train"
     root = train if train.is_dir() and any(child.is_dir() for child in train.iterdir()) else path
     files = sorted(file for file in root.glob("*/*") if is_picture(file) and not file.parent.name.startswith("."))
     classes = sorted({file.parent.name for file in files})
+    passed_over = _passed_over(root)
+    if len(classes) == 1:
+        help = f"put the pictures of each class into a folder of its own: {root / 'cats'}, {root / 'dogs'}"
+        what = "; ".join([f"{root} holds one class only, `{printable(classes[0], 60)}`", *passed_over])
+        raise DataError(what, help=help)
     sizes = _sizes(files)
     height, width = (round(statistics.median(side)) for side in zip(*sizes, strict=True))
     same = len(set(sizes)) == 1
@@ -46,7 +53,17 @@ def survey_image_folder(path: Path) -> Survey:
         facts = facts_of(ImageFolder(path=str(path), resize=resize))
     if not any((path / name).is_dir() for name in ("valid", "val") if root is train):
         fields += few_fields(len(files))
-    return Survey(ImageFolder.kind, path, facts, len(files), f"{head}: {listed(classes)}; {sized}", tuple(fields))
+    return Survey(ImageFolder.kind, path, facts, len(files), f"{head}: {listed(classes)}; {sized}", tuple(fields), passed_over)
+
+
+def _passed_over(root: Path) -> tuple[str, ...]:
+    """What is to be said of pictures that lie beside the folders of the classes."""
+    loose = sum(is_picture(file) for file in root.iterdir())
+    if not loose:
+        return ()
+    return (
+        f"{counted(loose, 'picture', 'pictures')} beside the folders of the classes {'is' if loose == 1 else 'are'} passed over",
+    )
 
 
 def _sizes(files: list[Path]) -> list[tuple[int, int]]:

@@ -195,6 +195,8 @@ def _first_picture(spec: ImageFolder, folder: _Folder) -> ImageShape:
         with pictures.unwarned():
             height, width = pictures.size_of(path)
             channels = spec.channels or (1 if pictures.is_grey(path) else 3)
+    except MemoryError:
+        raise
     except Exception as error:
         raise unreadable([(path, error)]) from error
     return ImageShape(channels, height, width)
@@ -203,7 +205,8 @@ def _first_picture(spec: ImageFolder, folder: _Folder) -> ImageShape:
 def _check_growth(paths: Sequence[Path], shape: tuple[int, ...]) -> None:
     """Refuses pictures that would take far more memory than their files."""
     grown = math.prod(shape)
-    size = sum(path.stat().st_size for path in paths) if grown > ALWAYS else 0
+    with _listing_errors(paths[0].parent):
+        size = sum(path.stat().st_size for path in paths) if grown > ALWAYS else 0
     what = f"{len(paths):,} pictures of {shape[1]}x{shape[2]} like {paths[0]}"
     help = "scale them all down with data.resize, for example data.resize=[128, 128]"
     check_growth(what, grown, size, help, _MOST_TIMES)

@@ -8,6 +8,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from dlcli.training.outcomes.arrays import (
+    MOST_CLASSES,
+    MOST_COLUMNS,
     NO_STEP,
     NUM_BINS,
     Classes,
@@ -108,6 +110,8 @@ class JudgedClasses(Part):
         if not len(self.support) or (self.hits > np.minimum(self.support, self.called[:-1])).any():
             raise ValueError("there are more right answers than answers")
         if self.confusion is not None:
+            if len(self.confusion) > MOST_CLASSES:
+                raise ValueError(f"a confusion matrix has at most {MOST_CLASSES} classes")
             fits = self.confusion.shape == (len(self.support), len(self.called))
             if not fits or (self.confusion.sum(1) != self.support).any() or (self.confusion.sum(0) != self.called).any():
                 raise ValueError("the confusion matrix does not fit the counts")
@@ -198,7 +202,7 @@ class JudgedValues(Part):
 
     kind: Literal["values"] = "values"
     per_step: bool
-    columns: Annotated[tuple[Name, ...], Field(max_length=10_000)]
+    columns: Annotated[tuple[Name, ...], Field(max_length=MOST_COLUMNS)]
     """What the values are called; of a forecast, those of one step."""
     horizon: Annotated[int, Field(ge=1)]
     count: Annotated[int, Field(ge=1)]

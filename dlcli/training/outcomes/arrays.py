@@ -14,6 +14,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 
 MOST_CLASSES: Final = 512
 """Up to so many a confusion matrix is kept; counts of each class always are."""
+MOST_COUNTED: Final = 100_000
+"""Classes, labels or values of an output that are counted one by one: a vocabulary may have more."""
+MOST_COLUMNS: Final = 10_000
+"""Values with a name."""
 MOST_ROWS: Final = 100_000
 """Samples whose answers are kept one by one."""
 MOST_SAMPLES: Final = 64
@@ -37,13 +41,13 @@ _LARGEST_COUNT: Final = 1 << 48
 """So that sums of them are exact."""
 
 
-def _array(kinds: str, axes: int) -> PlainValidator:
-    """Of a field that holds an array of such kinds (`numpy.dtype.kind`) with so many axes."""
+def _array(kinds: str, axes: int, most: int = _MOST_VALUES) -> PlainValidator:
+    """Of a field that holds an array of such kinds (`numpy.dtype.kind`) with so many axes and at most so many values."""
 
     def checked(array: Any) -> NDArray[Any]:
         if not isinstance(array, np.ndarray):
             raise ValueError("there is no array")
-        if array.dtype.kind not in kinds or array.ndim != axes or array.size > _MOST_VALUES:
+        if array.dtype.kind not in kinds or array.ndim != axes or array.size > most:
             raise ValueError(f"an array of {array.dtype} and shape {array.shape} can't be meant")
         return array
 
@@ -63,12 +67,12 @@ def _within_one(array: NDArray[Any]) -> NDArray[Any]:
 
 
 Name = Annotated[str, Field(max_length=200)]
-Counts = Annotated[NDArray[Any], _array("iu", 1), AfterValidator(_counted)]
+Counts = Annotated[NDArray[Any], _array("iu", 1, MOST_COUNTED + 1), AfterValidator(_counted)]
 Table = Annotated[NDArray[Any], _array("iu", 2), AfterValidator(_counted)]
-Probabilities = Annotated[NDArray[Any], _array("f", 1), AfterValidator(_within_one)]
-Numbers = Annotated[NDArray[Any], _array("f", 1)]
+Probabilities = Annotated[NDArray[Any], _array("f", 1, MOST_ROWS), AfterValidator(_within_one)]
+Numbers = Annotated[NDArray[Any], _array("f", 1, MOST_COUNTED)]
 Rows = Annotated[NDArray[Any], _array("f", 2)]
-Classes = Annotated[NDArray[Any], _array("iu", 1)]
+Classes = Annotated[NDArray[Any], _array("iu", 1, MOST_ROWS)]
 ClassesOfSteps = Annotated[NDArray[Any], _array("iu", 2)]
 PixelsOfPictures = Annotated[NDArray[Any], _array("u", 4)]
 ValuesOfSeries = Annotated[NDArray[Any], _array("f", 3)]

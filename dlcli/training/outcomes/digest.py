@@ -11,12 +11,11 @@ from torch import Tensor
 from dlcli.config.data import Csv, DataSpec
 from dlcli.config.facts import Target
 from dlcli.data.dataset import Dataset, Split
+from dlcli.training.outcomes.arrays import MOST_COLUMNS, MOST_COUNTED
 from dlcli.training.outcomes.outcome import ClassCounts, DataDigest, Example, StepCounts, ValueRanges
 from dlcli.training.outcomes.taking import spread, taken
 
 _EXAMPLES: Final = 16
-_MOST_COUNTED: Final = 100_000
-"""Classes that are counted: a vocabulary may have more."""
 _MOST_TOLD: Final = 64
 """Answers of an example."""
 _AT_ONCE: Final = 1 << 22
@@ -33,9 +32,9 @@ def digest(dataset: Dataset) -> DataDigest:
     for name, target in dataset.facts.targets.items():
         key = name if several else ""
         if target.num_classes is not None:
-            if target.num_classes <= _MOST_COUNTED:
+            if target.num_classes <= MOST_COUNTED:
                 answers[key] = _class_counts(dataset, name, target.num_classes)
-        else:
+        elif can_be_named(dataset.spec, target.num_targets or 1):
             answers[key] = _ranges(dataset, name, target)
         told[key] = _told(dataset.train, name, examples, target)
     return DataDigest(
@@ -53,6 +52,11 @@ def value_names(spec: DataSpec, count: int) -> tuple[tuple[str, ...], int]:
         if horizon == (spec.horizon if spec.window is not None else 1):
             return tuple(name[:200] for name in spec.target), horizon
     return ("value",) if count == 1 else tuple(f"value {number}" for number in range(1, count + 1)), 1
+
+
+def can_be_named(spec: DataSpec, count: int) -> bool:
+    """Whether so many values to predict are few enough to be kept one by one."""
+    return count <= MOST_COUNTED and len(value_names(spec, count)[0]) <= MOST_COLUMNS
 
 
 def _answers(split: Split, name: str) -> Tensor:

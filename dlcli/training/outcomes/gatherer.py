@@ -13,8 +13,9 @@ from dlcli.data.batches import Batch
 from dlcli.data.dataset import Dataset, Split, Tensors
 from dlcli.training.objectives import Objective, SingleObjective
 from dlcli.training.outcomes.answers import Errors, JudgedOutput
+from dlcli.training.outcomes.arrays import MOST_COUNTED
 from dlcli.training.outcomes.class_tally import ClassTally
-from dlcli.training.outcomes.digest import value_names
+from dlcli.training.outcomes.digest import can_be_named, value_names
 from dlcli.training.outcomes.label_tally import LabelTally
 from dlcli.training.outcomes.samples import Samples
 from dlcli.training.outcomes.steps import Steps
@@ -45,8 +46,14 @@ class Gatherer:
         samples = dataset.splits()[split]
         assert samples is not None
         self._split: Split = samples
-        self._parts = objective.parts
+        self._parts = {name: part for name, part in objective.parts.items() if self._can_be_kept(part)}
         self._tallies = {name: self._tally(part) for name, part in self._parts.items()}
+
+    def _can_be_kept(self, part: SingleObjective) -> bool:
+        """Whether an output is small enough for its answers to be counted one by one."""
+        if part.judges == "values":
+            return can_be_named(self._dataset.spec, part.target.num_targets or 1)
+        return (part.target.num_classes or part.target.num_targets or 1) <= MOST_COUNTED
 
     def _tally(self, part: SingleObjective) -> Tally:
         target, device = part.target, self._split.device
@@ -87,7 +94,7 @@ class Gatherer:
                 tally.update(judged, answers, batch.samples)
 
     def outputs(self) -> dict[str, JudgedOutput]:
-        """What was gathered, for each output by its name; of one output, without a name."""
+        """What was gathered, for each output by its name; of one output, without a name. Too large ones are left out."""
         return {name: self._result(tally) for name, tally in self._tallies.items()}
 
     def _result(self, tally: Tally) -> JudgedOutput:

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from dlcli.training.outcomes.answers import JudgedOutput
-from dlcli.training.outcomes.arrays import MOST_TEXT, MOST_WRITTEN, Counts, Name, Numbers, Part, Rows, check_alike
+from dlcli.training.outcomes.arrays import MOST_COLUMNS, MOST_TEXT, MOST_WRITTEN, Counts, Name, Numbers, Part, Rows, check_alike
 from dlcli.training.outcomes.samples import Samples
 
 
@@ -27,8 +27,8 @@ class Judgement(Part):
     samples: Annotated[int, Field(ge=1)]
     figures: Annotated[dict[Name, float], Field(max_length=1000)]
     """Loss and metrics, as in run.json."""
-    outputs: Annotated[dict[Name, JudgedOutput], Field(min_length=1, max_length=64)]
-    """Of one output, without a name."""
+    outputs: Annotated[dict[Name, JudgedOutput], Field(max_length=64)]
+    """Of one output, without a name; those that are too large to be counted are left out."""
     written: Annotated[tuple[WrittenText, ...], Field(max_length=16)] = ()
 
 
@@ -48,7 +48,7 @@ class ValueRanges(Part):
     """Where the values to predict lie, in the training split (values,)."""
 
     kind: Literal["values"] = "values"
-    columns: Annotated[tuple[Name, ...], Field(max_length=10_000)]
+    columns: Annotated[tuple[Name, ...], Field(max_length=MOST_COLUMNS)]
     mean: Numbers
     std: Numbers
     least: Numbers
@@ -85,7 +85,7 @@ class DataDigest(Part):
     """What the data is like."""
 
     answers: Annotated[dict[Name, Annotated[ClassCounts | ValueRanges, Field(discriminator="kind")]], Field(max_length=64)]
-    """Of each target by its name; of one alone, without a name."""
+    """Of each target by its name; of one alone, without a name. Those that are too large to be counted are left out."""
     steps: StepCounts | None
     examples: Samples
     told: Annotated[dict[Name, Example], Field(max_length=64)]

@@ -334,11 +334,10 @@ def test_a_list_fits_its_width(runs: Path) -> None:
     make_run(runs, "a", status="interrupted", started="2025-01-02T00:00:00+00:00", test=None)
     found = list_runs(runs)
     wide, medium, narrow = (list_lines(found, width, NOW) for width in (160, 80, 70))
-    assert wide[0].split() == ["run", "status", "metric", "best", "test", "time", "epochs", "started"]
+    assert wide[0].split() == ["run", "status", "data", "metric", "best", "test", "time", "epochs", "started"]
     assert "27 Nov 11:26" in wide[1]
     assert "02 Jan 2025" in wide[2]
-    assert medium[0].split() == ["run", "status", "metric", "best", "test", "time"]
+    assert medium[0].split() == ["run", "status", "data", "metric", "best", "test"]
     assert max(map(len, medium)) <= 80
-    assert medium[1].startswith("japanese_vowels-20261127-112601  completed    accuracy  0.9000  0.8000  2.5 s")
-    assert narrow[1].startswith("japanese_vo..1127-112601")
-    assert max(map(len, narrow)) <= 70
+    assert medium[1] == "japanese_vo..127-112601  completed    digits for mnist  accuracy  0.9000  0.8000"
+    assert narrow[1].startswith("japanese_..27-112601  ")

@@ -16,7 +16,7 @@ NAMES = ("a", "b", "c", "d")
 
 
 def _head(judges: str, top: int | None = None, names: tuple[str, ...] = NAMES, *, lists: bool = False) -> Head:
-    return Head("out", "", judges, len(names), names, per_step=False, top=top, lists=lists)
+    return Head("out", "", judges, max(len(names), 4), names, per_step=False, top=top, lists=lists)
 
 
 def test_the_class_is_that_of_the_highest_score_also_where_its_probability_is_no_higher() -> None:

@@ -41,6 +41,20 @@ def test_a_layer_that_only_one_has_differs_alone(tmp_path: Path) -> None:
     }
 
 
+def test_on_the_page_such_a_layer_is_one_line_behind_the_results(tmp_path: Path) -> None:
+    """Its type stands for all its fields; numbers have four digits, unless they then look the same."""
+    changed = CONFIG.replace("lr: 0.01", "lr: 0.0123456").replace("  - relu: {name: relu_1}\n", "")
+    for name, config in (("a", CONFIG), ("b", changed)):
+        make_run(tmp_path, name, resolved=config.replace("  epochs: 3", f"  epochs: 3\n  mean: [0.13066047, 0.5{name == 'a':d}]"))
+    lines = comparison_lines(compare(["a", "b"], tmp_path), 80)
+    rows = [line.split(maxsplit=1) for line in lines]
+    assert rows.index(["model.layers.relu_1", "relu         -"]) > next(
+        number for number, line in enumerate(lines) if line.startswith("result")
+    )
+    assert ["train.optimizer.lr", "0.01    0.01235"] in [[row[0], row[-1]] for row in rows if row]
+    assert any("[0.1307, 0.51]" in line and "[0.1307, 0.5]" in line for line in lines)
+
+
 def test_another_type_under_the_same_name_is_a_difference(tmp_path: Path) -> None:
     """The type stands above the fields of a layer."""
     other = CONFIG.replace("relu: {name: relu_1}", "gelu: {name: relu_1}")

@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from dlcli.app.spreadsheet import as_csv, harmless
+from dlcli.app.spreadsheet import Cell, as_csv, harmless
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1 or 2", "-x", "@SUM", "\tx", "\rx"])
@@ -24,6 +24,7 @@ def test_other_cells_stay(cell: str | float) -> None:
 
 def test_rows_can_be_read_back() -> None:
     """Also cells with commas, quotes and line breaks; what is missing is empty, and heads are guarded as all texts are."""
-    text = as_csv(iter([("=name", "b"), ('a,"b"\nc', None), (-1.5, "@x")]))
+    rows: list[list[Cell]] = [["=name", "b"], ['a,"b"\nc', None], [-1.5, "@x"]]
+    text = as_csv(iter(rows))
     assert list(csv.reader(io.StringIO(text))) == [["'=name", "b"], ['a,"b"\nc', ""], ["-1.5", "'@x"]]
     assert as_csv([]) == ""

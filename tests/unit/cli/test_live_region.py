@@ -133,32 +133,26 @@ def test_output_of_others_goes_above(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (sys.stdout, sys.stderr, out.num_writes) == (out, terminal, 0)
 
 
-def test_threads_that_print_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pieces of lines of both, in whatever order, each of them once."""
-    terminal = Terminal(lines=100_000)
+def test_what_a_thread_writes_waits_for_what_another_is_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The begin of a line is neither lost nor doubled, however late in the work of the one the other comes."""
+    terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    printed: list[str] = []
 
-    class Noted(Region):
-        def print_above(self, text: str) -> None:
-            printed.append(text)
+    class Interrupting(str):
+        """A text during whose taking another thread prints."""
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        with Noted(terminal).printing_above():
-            stream = sys.stderr
-            threads = [
-                Thread(target=lambda piece=piece: [stream.write(piece) for _ in range(5000)]) for piece in ("a\nb", "c\nd")
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-    finally:
-        sys.setswitchinterval(before)
-    text = "".join(printed)
-    assert [text.count(character) for character in "abcd"] == [5000] * 4
+        def __radd__(self, begun: str) -> str:
+            other.start()
+            other.join(timeout=0.1)
+            return begun + str(self)
+
+    with Region(terminal).printing_above():
+        stream = sys.stderr
+        other = Thread(target=lambda: stream.write("other\n"))
+        stream.write("be")
+        stream.write(Interrupting("gun\n"))
+        other.join()
+    assert terminal.screen.rows == ["begun", "other"]
 
 
 def test_a_line_that_is_never_ended_is_shown_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ from dlcli.config.diagnostics import ConfigError
 from dlcli.errors import UsageError
 from tests.unit.config.configs import facts_of, load, places, write
 
+NO_CONFIG_NEARBY = "give the path of a YAML file; `dlcli init my.yaml` writes one to start from"
+
 
 def _composed(config: Path | dict[str, Any], *overrides: str) -> Any:
     return tree.plain(compose.load(config, overrides))
@@ -602,7 +604,7 @@ def test_a_file_that_is_not_there_has_a_help(tmp_path: Path, monkeypatch: pytest
     shipped = write(tmp_path / "shipped" / "zoo" / "lenet.yaml", "data: mnist\n")
     monkeypatch.setattr(compose, "SHIPPED_CONFIGS", tmp_path / "shipped")
     assert _help_for_missing(tmp_path / "mine" / "lenet.yaml") == f"one of this name comes with dlcli: {shipped}"
-    assert _help_for_missing(tmp_path / "mine" / "other.yaml") == "give the path of a YAML file"
+    assert _help_for_missing(tmp_path / "mine" / "other.yaml") == NO_CONFIG_NEARBY
     write(tmp_path / "mine" / "a.yml", "data: mnist\n")
     assert _help_for_missing(tmp_path / "mine" / "b.yml") == "did you mean `a.yml`?"
 
@@ -610,7 +612,7 @@ def test_a_file_that_is_not_there_has_a_help(tmp_path: Path, monkeypatch: pytest
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "glob", refuse)
-    assert _help_for_missing(tmp_path / "mine" / "b.yml") == "give the path of a YAML file"
+    assert _help_for_missing(tmp_path / "mine" / "b.yml") == NO_CONFIG_NEARBY
 
 
 def _help_for_missing(path: Path) -> str | None:
