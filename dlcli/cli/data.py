@@ -133,11 +133,13 @@ def _checked(dataset: Dataset, found: Sequence[Finding]) -> str:
 def _download_display(name: str) -> Iterator[Callable[[int, int], None]]:
     """What shows how far a download has come: a bar on a terminal, elsewhere a line when it begins."""
     if not is_interactive(sys.stderr):
+        from dlcli.runtime.durable_files import size_text
+
         begun: list[str] = []
 
         def tell(_: int, total: int) -> None:
             if not begun:
-                print_progress(f"downloading {name}, {total / 1e6:,.1f} MB")
+                print_progress(f"downloading {name}, {size_text(total)}")
                 begun.append(name)
 
         yield tell

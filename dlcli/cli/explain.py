@@ -55,4 +55,4 @@ def explain_command(
     if json:
         print_json(found.as_json(written))
     else:
-        print_result(str(written))
+        print_result(f"{found.head}\n{written}")

@@ -27,7 +27,11 @@ _Order = Literal["started", "test", "best", "time", "parameters", "name"]
 @runs_app.command("list")
 def list_command(
     sort: Annotated[
-        _Order, typer.Option("--sort", help="The newest, the best figure, the longest, the largest first; or by name.")
+        _Order,
+        typer.Option(
+            "--sort",
+            help="The newest, the best figure (an accuracy, a loss, ...), the longest, the largest first; or by name.",
+        ),
     ] = "started",
     status: Annotated[_Status | None, typer.Option("--status", help="Only runs that stand so.")] = None,
     config: Annotated[

@@ -340,10 +340,14 @@ def test_data_that_has_changed_since_is_said(trained: Callable[[str], Path]) -> 
 
 
 def test_the_command_says_where_the_page_is(trained: Callable[[str], Path], cli: Cli) -> None:
-    """One line on stdout; under --json one object, with what was explained and how far the shares add up."""
+    """How many samples were explained, and the page; under --json one object, with what was explained and how far the shares add up."""
     run = trained("pictures")
     outcome = cli("explain", run, "--index", 3, "--device", "cpu")
-    assert (outcome.code, outcome.out) == (0, f"{run / 'explain.html'}\n")
+    assert outcome.code == 0
+    head, page = outcome.out.splitlines()
+    assert head.startswith(f"{run} (step-")
+    assert "), 1 sample explained, of test (" in head
+    assert page == str(run / "explain.html")
     [sample] = cli("explain", run, "--index", 3, "--device", "cpu", "--json").json["samples"]
     assert sample["loss"] > 0
     assert sample["explained"][0]["gap"] <= 0.01
@@ -373,7 +377,8 @@ def test_new_samples_are_read_as_predict_reads_them(trained: Callable[[str], Pat
     predicted = cli("predict", run, picture, "--device", "cpu", "--json").json["predictions"][0]
     [sample] = told["samples"]
     [answer] = sample["answers"].values()
-    assert answer["says"] == f"“{predicted['class']}” ({predicted['probability']:.3f})"
+    assert answer["says"]["class"] == str(predicted["class"])
+    assert answer["says"]["probability"] == pytest.approx(predicted["probability"], abs=1e-6)
     assert (sample["index"], sample["loss"], answer["right"]) == (None, None, None)
     _check_whole(page.read_text(encoding="utf-8"))
     folder = tmp_path / "folder"
@@ -416,7 +421,8 @@ def test_of_a_folder_no_more_pictures_are_read_than_shown(trained: Callable[[str
     assert not any("dark on bright" in notice for notice in outcome.json["notices"])
     predicted = cli("predict", run, folder / "00.png", "--invert", "--device", "cpu", "--json").json["predictions"][0]
     [answer] = outcome.json["samples"][0]["answers"].values()
-    assert answer["says"] == f"“{predicted['class']}” ({predicted['probability']:.3f})"
+    assert answer["says"]["class"] == str(predicted["class"])
+    assert answer["says"]["probability"] == pytest.approx(predicted["probability"], abs=1e-6)
 
 
 def test_of_a_large_network_one_picture_is_read(

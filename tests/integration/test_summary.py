@@ -131,7 +131,7 @@ def test_the_table_has_a_line_for_each_layer_within_80_columns(cli: Cli, tmp_pat
         names = [re.split(r"\s{2,}", line.strip())[0] for line in lines[1:12]]
         assert names[:4] == ["trunk (residual)", "body (conv2d)", "skip (conv2d)", "add_1"]
         assert names[9] == ("share_1 (share of square)" if columns == 80 else "share_1")
-    assert re.search(r"^  body \(conv2d\) +4 x 8 x 8 +40 +4,608 +1\.00 KB +3x3$", "\n".join(lines), re.MULTILINE)
+    assert re.search(r"^  body \(conv2d\) +4 x 8 x 8 +40 +4,608 +1\.0 kB +3x3$", "\n".join(lines), re.MULTILINE)
     assert "training" in lines[-1]
     assert "64 samples" in lines[-1]
 
@@ -139,7 +139,7 @@ def test_the_table_has_a_line_for_each_layer_within_80_columns(cli: Cli, tmp_pat
 def test_large_numbers_have_units(cli: Cli, quick: Path) -> None:
     """Three digits, and the totals in full."""
     out = cli("summary", quick, "--set", "model.layers.5.linear=10", "--set", "model.layers.0.conv2d.out_channels=4096").out
-    assert re.search(r"^conv2d_1 +4096 x 6 x 6 +41\.0K +2\.65M +576 KB +3x3$", out, re.MULTILINE)
+    assert re.search(r"^conv2d_1 +4096 x 6 x 6 +41\.0K +2\.65M +589\.8 kB +3x3$", out, re.MULTILINE)
     assert re.search(r"^parameters +409,610$", out, re.MULTILINE)
 
 

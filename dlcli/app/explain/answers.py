@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final
 
+import torch
 from torch import Tensor
 
 from dlcli.app.explain.cells import Row
@@ -30,12 +31,16 @@ class Question:
         what: the number in words.
         pick: takes it from the output, (rows, ...) -> (rows,).
         step: which step's answer it is, counted from 0; None where there is one answer for all.
+        noun: what it is called in a sentence: score, or prediction where it is a value.
+        offset: what the picked number lacks to be one in the units of the data: differences of it are in them already.
     """
 
     output: str
     what: str
     pick: Callable[[Tensor], Tensor]
     step: int | None
+    noun: str = "score"
+    offset: float = 0.0
 
     def score(self, outputs: Mapping[str, Tensor]) -> Tensor:
         """The number, (rows,), of all outputs by name."""
@@ -54,6 +59,8 @@ class Answer:
         questions: what is explained: the answer and, if that is a wrong class, the right one.
         details: a table of what else it says.
         step: as in the questions.
+        said: the answer for programs: `class` and `probability`, `value`, or lists of `names` and `values` or `probabilities`.
+        right: the right answer in the same way; None where that is not known.
     """
 
     output: str
@@ -63,6 +70,8 @@ class Answer:
     questions: tuple[Question, ...]
     details: Rows
     step: int | None
+    said: Mapping[str, Any]
+    right: Mapping[str, Any] | None
 
 
 class Head:
@@ -125,7 +134,9 @@ class Head:
         words = f"“{self.class_name(said)}” ({_share(chances[said])})"
         right_words = None if truth is None else f"“{self.class_name(truth)}” ({_share(chances[truth])})"
         is_right = None if truth is None else said == truth
-        return Answer(self.output, words, right_words, is_right, tuple(questions), rows, step)
+        told = {"class": self.class_name(said), "probability": float(chances[said])}
+        true = None if truth is None else {"class": self.class_name(truth), "probability": float(chances[truth])}
+        return Answer(self.output, words, right_words, is_right, tuple(questions), rows, step, told, true)
 
     def _class_question(self, place: int, step: int | None) -> Question:
         return self._question(f"the score of “{self.class_name(place)}”", step, lambda output: output[:, place])
@@ -143,20 +154,31 @@ class Head:
         is_there = len(scores) > 1 or bool(scores[0] > 0)
         told, sign = names[place][is_there], 1 if is_there else -1
         question = self._question(f"the score of “{told}”", step, lambda output: sign * output[:, place])
-        words = f"“{told}” ({_share(chances[place] if is_there else 1 - chances[place])})"
+        chance = chances[place] if is_there else 1 - chances[place]
+        words = f"“{told}” ({_share(chance)})"
         shown = range(min(len(scores), _MOST_VALUES))
         rows: list[Row] = [["label", "probability"]]
         rows += [[names[at][1], float(chances[at])] for at in shown]
+        said: dict[str, Any] = {"names": [name for _, name in names], "probabilities": chances.tolist()}
+        if self._is_yes_or_no(len(scores)):
+            said = {"class": told, "probability": float(chance)}
         if truth is None:
-            return Answer(self.output, words, None, None, (question,), rows, step)
+            return Answer(self.output, words, None, None, (question,), rows, step, said, None)
         rows = _beside(rows, ["right", *(int(truth[at]) for at in shown)])
         right_words = ", ".join(f"“{names[at][int(truth[at])]}”" for at in shown)
         is_right = bool(((scores > 0) == (truth > 0.5)).all())
-        return Answer(self.output, words, right_words, is_right, (question,), rows, step)
+        true: dict[str, Any] = {"names": said.get("names"), "labels": [int(label) for label in truth]}
+        if self._is_yes_or_no(len(scores)):
+            true = {"class": names[0][int(truth[0])], "probability": float(chance if is_right else 1 - chance)}
+        return Answer(self.output, words, right_words, is_right, (question,), rows, step, said, true)
+
+    def _is_yes_or_no(self, count: int) -> bool:
+        """Whether one score tells two classes apart."""
+        return self._num_classes == 2 and count == 1
 
     def _label_names(self, count: int) -> list[tuple[str, str]]:
         """What is said of each label where it is not there and where it is."""
-        if self._num_classes == 2 and count == 1:
+        if self._is_yes_or_no(count):
             return [(self.class_names[0], self.class_names[1])]
         return [(f"not {name}", name) for name in self._subject.value_names(self.output, count)]
 
@@ -166,27 +188,51 @@ class Head:
         shown, horizon = range(min(len(values), _MOST_VALUES)), self._subject.horizon
         rows: list[Row] = [["value", "predicted"]]
         rows += [[names[at], float(found[at])] for at in shown]
-        if right is not None:
-            rows = _beside(rows, ["right", *(float(right.reshape(-1)[at]) for at in shown)])
+        truth = None if right is None else right.reshape(-1)
+        if truth is not None:
+            rows = _beside(rows, ["right", *(float(truth[at]) for at in shown)])
+        said, true = _valued(names, found), None if truth is None else _valued(names, truth)
         if horizon is not None and len(values) > 1:
             columns = len(values) // horizon
             words = f"a forecast of {horizon} step{'s'[: horizon > 1]}" + (f" of {columns} columns" if columns > 1 else "")
-            mean = self._question(
-                f"the mean of the {len(values)} values of the forecast, as the network gives it",
-                step,
-                lambda output: output.mean(-1),
+            return Answer(
+                self.output, words, None, None, (self._mean_question(len(values), columns, step),), rows, step, said, true
             )
-            return Answer(self.output, words, None, None, (mean,), rows, step)
-        questions = [self._question(names[at], step, partial(_one_of, place=at)) for at in shown]
+        questions = [self._value_question(names[at], at, step) for at in shown]
         words = ", ".join(number(float(found[at])) for at in shown)
-        right_words = None if right is None else ", ".join(number(float(right.reshape(-1)[at])) for at in shown)
-        return Answer(self.output, words, right_words, None, tuple(questions), rows, step)
+        right_words = None if truth is None else ", ".join(number(float(truth[at])) for at in shown)
+        return Answer(self.output, words, right_words, None, tuple(questions), rows, step, said, true)
+
+    def _value_question(self, name: str, place: int, step: int | None) -> Question:
+        """A value, in the units of the data."""
+        mean, std = (self._scale.mean[place], self._scale.std[place]) if self._scale else (0.0, 1.0)
+        what = "the prediction" if name == "value" else f"the prediction of {name}"
+        question = self._question(what, step, lambda output: output[:, place] * std)
+        return replace(question, noun="prediction", offset=mean)
+
+    def _mean_question(self, count: int, columns: int, step: int | None) -> Question:
+        """The mean of a forecast: of one column in the units of the data; of several, which may have others, standardised."""
+        what, scale = f"the mean of the {count} values of the forecast", self._scale
+        if scale is None or columns > 1:
+            note = " (in standard deviations of the training data)" if scale else ""
+            return replace(self._question(what + note, step, lambda output: output.mean(-1)), noun="prediction")
+
+        def mean(output: Tensor) -> Tensor:
+            return (output * torch.tensor(scale.std, device=output.device)).mean(-1)
+
+        question = self._question(what, step, mean)
+        return replace(question, noun="prediction", offset=sum(scale.mean) / len(scale.mean))
+
+    @cached_property
+    def _scale(self) -> FixedNormalize | None:
+        """Mean and standard deviation of the values to predict, where the network is trained on standardised ones."""
+        scales = self._subject.experiment.data.normalize_targets
+        scale = scales.get(self.output) if isinstance(scales, dict) else scales
+        return scale if isinstance(scale, FixedNormalize) else None
 
     def _in_units(self, values: Tensor) -> Tensor:
         """Values (K,) in the units of the data."""
-        scales = self._subject.experiment.data.normalize_targets
-        scale = scales.get(self.output) if isinstance(scales, dict) else scales
-        return TargetScale(scale, values.device).in_units(values) if isinstance(scale, FixedNormalize) else values
+        return values if self._scale is None else TargetScale(self._scale, values.device).in_units(values)
 
 
 def _share(chance: Tensor) -> str:
@@ -194,8 +240,10 @@ def _share(chance: Tensor) -> str:
     return "< 0.001" if chance < 0.0005 else f"{float(chance):.3f}"
 
 
-def _one_of(output: Tensor, place: int) -> Tensor:
-    return output[:, place]
+def _valued(names: Sequence[str], values: Tensor) -> dict[str, Any]:
+    """Values for programs."""
+    plain = [float(value) for value in values]
+    return {"value": plain[0]} if len(plain) == 1 else {"names": list(names), "values": plain}
 
 
 def _beside(rows: list[Row], column: Row) -> list[Row]:

@@ -54,7 +54,7 @@ class Explained:
 
     Attributes:
         question: the number in words.
-        value: the number.
+        value: the number; of a value to predict in the units of the data.
         inputs: what is said of each input.
         integrated: by which its shares were found; None where the network reads nothing that can be changed.
         cam: Grad-CAM of the last convolution, (places on its axes), for each step of a `time_distributed` one with these in
@@ -106,7 +106,7 @@ class Explainer:
     def explain(self, question: Question) -> Explained:
         """All methods on one number."""
         layer = last_convolution(self._leading_to(question.output))
-        value = float(question.score(self.entries.outputs))
+        value = float(question.score(self.entries.outputs)) + question.offset
         if not self._values:
             return Explained(question, value, [], None, None, "")
 

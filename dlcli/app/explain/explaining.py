@@ -10,11 +10,11 @@ from typing import Any, Final
 from torch import Tensor
 
 from dlcli.app.explain.attributions import Explainer
-from dlcli.app.explain.blocks import Gallery, Section
+from dlcli.app.explain.blocks import Section
 from dlcli.app.explain.choosing import Chooser, Chosen
 from dlcli.app.explain.gates import way_figure
 from dlcli.app.explain.layers import first_filters
-from dlcli.app.explain.pictures import READING
+from dlcli.app.explain.reading_guide import readings
 from dlcli.app.explain.sample_section import SampleReport, report_of
 from dlcli.app.explain.samples import Choice, Sample
 from dlcli.app.explain.shown import Shown
@@ -73,6 +73,13 @@ class Explanation:
         page.write(self._html(), self.found.subject.path / PAGE)
         return self.found.subject.path / PAGE
 
+    @property
+    def head(self) -> str:
+        """What was explained, in a line."""
+        count, subject = len(self.reports), self.found.subject
+        what = f"{count} sample{'s'[: count != 1]} explained, of {self.found.source}"
+        return f"{subject.path} ({subject.checkpoint}), {what}"
+
     def as_json(self, written: Path) -> dict[str, Any]:
         """What `explain --json` prints."""
         return {
@@ -98,14 +105,12 @@ class Explanation:
             for found in report.explained
         ]
         answers = {
-            answer.output: {"says": answer.says, "right": answer.truth, "is_right": answer.is_right} for answer in report.answers
+            answer.output: {"says": answer.said, "right": answer.right, "is_right": answer.is_right} for answer in report.answers
         }
         return {"name": sample.name, "index": sample.number, "loss": sample.loss, "answers": answers, "explained": explained}
 
     def _html(self) -> str:
         subject = self.found.subject
-        galleries = [block for section in self.sections for block in section.blocks if isinstance(block, Gallery)]
-        shown = {picture.title for gallery in galleries for picture in gallery.pictures}
         return page.rendered(
             "explain.html.j2",
             title=f"{subject.path.name}: explained",
@@ -117,7 +122,7 @@ class Explanation:
                 ("data", subject.experiment.data.kind),
             ],
             notices=self.notices,
-            readings=[(method, reading) for method, reading in READING.items() if method in shown],
+            readings=readings(self.sections),
             sections=self.sections,
         )
 

@@ -18,6 +18,7 @@ from dlcli.models.recorded_calls import Call
 from dlcli.models.recurrent import Recurrent
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
 MOST_UNITS: Final = 64
@@ -133,14 +134,28 @@ def _gate_figure(one: Pass, mode: str, labels: Sequence[str], *, name: str, titl
             top = float(np.abs(np.nan_to_num(values)).max()) or 1.0
             pixels = signed((values / top).astype(np.float32)) if gate in _STATES else heat(values)
             axis.imshow(pixels, aspect="auto", interpolation="none")
-            axis.set_title(f"{_TITLES[gate]}{f' (±{top:.2g})' if gate in _STATES else ''}")
+            axis.set_title(_TITLES[gate])
             axis.set_yticks([])
             axis.grid(visible=False)
+            _colour_bar(axis, gate, top if gate in _STATES else None)
         label_steps(axes[-1], labels[::together], together)
 
     return drawn(
         name, title, reading, _rows(shown, units, labels[::together]), paint, size=(5.0, sum(heights) + 0.42 * len(shown) + 0.4)
     )
+
+
+def _colour_bar(axis: Axes, gate: str, top: float | None) -> None:
+    """Beside a map: of a gate from 0 to 1 whatever its values are, of a state from -top to top."""
+    bar, ends = axis.inset_axes((1.015, 0, 0.02, 1)), np.linspace(1, 0 if top is None else -1, 64, dtype=np.float32)[:, None]
+    pixels = heat(ends) if top is None else signed(ends)
+    picture = bar.imshow(pixels, aspect="auto", extent=(0, 1, 0, 1), interpolation="none")
+    picture.set_gid(f"scale-{gate}")  # else it would have the same id as others like it
+    bar.set_xticks([])
+    bar.yaxis.tick_right()
+    ticks = ("0", "0.5", "1") if top is None else (f"{-top:.2g}", "0", f"{top:.2g}")
+    bar.set_yticks((0, 0.5, 1), ticks, fontsize=7)
+    bar.grid(visible=False)
 
 
 def _lively(states: Tensor) -> list[int]:

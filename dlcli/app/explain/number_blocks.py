@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
+from dlcli.app.explain.answers import Question
 from dlcli.app.explain.attributions import Attribution, Explained
 from dlcli.app.explain.blocks import Block, Note
 from dlcli.app.explain.pictures import MOST_SIDE, cam_gallery, galleries, input_of_cam, is_picture, maps_of
+from dlcli.app.explain.series import series_of
 from dlcli.app.explain.shown import Shown
 from dlcli.app.explain.steps import MOST_DRAWN, OverSteps, over_steps, share_map, step_figure, strips
 from dlcli.app.explain.vectors import vector_figure
@@ -44,34 +46,38 @@ def _of_input(shown: Shown, explained: Explained, attribution: Attribution, cam:
     labels = shown.labels[name]
     if not labels and not shows_picture:
         names = shown.subject.feature_names(attribution.share.numel())
-        yield vector_figure(attribution, names, name=shown.name("features"), title=title)
+        yield vector_figure(attribution, names, noun=explained.question.noun, name=shown.name("features"), title=title)
     if not labels or (shows_picture and not shown.in_depth):
         return
     together = 1 if attribution.entry.is_embedded else -(-len(labels) // MOST_DRAWN)
     steps = over_steps(attribution, cam if over_time else None, labels, together)
-    readings = step_readings(shown, name, attribution.part, is_embedded=attribution.entry.is_embedded)
+    readings = step_readings(shown, attribution, explained.question.noun)
     if attribution.entry.is_embedded:
         yield from strips(steps, explained.question.step, name=shown.name("text"), readings=readings)
     else:
         reading = " ".join(f"{sentence(method)}: {readings[method]}" for method in steps.values)
-        yield from _of_series(shown, attribution, steps, title, reading)
+        yield from _of_series(shown, attribution, steps, explained.question, (title, reading))
 
 
-def _of_series(shown: Shown, attribution: Attribution, steps: OverSteps, title: str, reading: str) -> Iterator[Block]:
+def _of_series(
+    shown: Shown, attribution: Attribution, steps: OverSteps, question: Question, text: tuple[str, str]
+) -> Iterator[Block]:
     """Curves and bars step by step, and the shares of each feature."""
-    values, name = attribution.entry.values[0].cpu(), attribution.entry.input
-    series = values.numpy() if values.ndim == 2 and not is_picture(shown.subject, name) else None
-    names = shown.subject.feature_names(values.shape[-1])
+    name, (title, reading) = attribution.entry.input, text
+    series = None if is_picture(shown.subject, name) else series_of(shown, attribution.entry)
+    names = shown.subject.feature_names(attribution.share.shape[-1])
+    if series is not None:
+        reading = f"Above: the series, {series.scale}. {reading}"
     if steps.together > 1:
         count = len(shown.labels[name])
         reading += f" Of {count:,} steps each bar stands for {steps.together}: there are at most {MOST_DRAWN} bars."
     yield step_figure(steps, series, names, name=shown.name("steps"), title=f"{title}, step by step", reading=reading)
-    if series is not None and 1 < series.shape[1] <= _MOST_FEATURES:
+    if series is not None and 1 < series.values.shape[1] <= _MOST_FEATURES:
         yield share_map(
             attribution.share,
             names,
             shown.labels[name],
             name=shown.name("shares"),
             title=f"{title}: integrated gradients of each feature",
-            reading="A row for each feature, a column for each step: orange brought the score up, blue down.",
+            reading=f"A row for each feature, a column for each step: orange brought the {question.noun} up, blue down.",
         )

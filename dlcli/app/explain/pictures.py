@@ -28,20 +28,20 @@ _MOST_FRAMES: Final = 6
 READING: Final[Mapping[str, str]] = {
     "picture": "what the network was given",
     "saliency": (
-        "bright where a small change of the pixel would change the score most, up or down: a slope, not a share, and small where "
-        "the answer is settled anyway"
+        "bright where a small change of the pixel would change the explained number most, up or down: a slope, not a "
+        "share, and small where the answer is settled anyway"
     ),
     "integrated gradients": (
-        "orange pixels brought the score up and blue ones down, compared with the baseline that is named; all together they "
-        "make up the difference in score; a pixel that is as in the baseline has no share, whatever it means"
+        "orange pixels brought the explained number up and blue ones down, compared with the baseline that is named; "
+        "all together they make up the difference; a pixel that is as in the baseline has no share, whatever it means"
     ),
     "Grad-CAM": (
         "bright where the last convolution found what speaks for the answer; its map is coarse, and each of its places has seen "
         "more of the picture than lies below it"
     ),
     "occlusion": (
-        "orange where hiding a small window (of a picture that is read step by step, a step) makes the score fall, blue where it "
-        "makes it rise; where two parts say the same, hiding one of them changes little"
+        "orange where hiding a small window (of a picture that is read step by step, a step) makes the explained number fall, "
+        "blue where it makes it rise; where two parts say the same, hiding one of them changes little"
     ),
 }
 """How to read each method."""

@@ -15,6 +15,7 @@ from dlcli.app.explain.attributions import Attribution
 from dlcli.app.explain.blocks import Strip, Token
 from dlcli.app.explain.cells import Row, rounded
 from dlcli.app.explain.colours import Numbers, scaled, signed
+from dlcli.app.explain.series import MOST_LINES, Series
 from dlcli.app.pages.figures import FAINT, SERIES, Figure, drawn
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ MOST_DRAWN: Final = 400
 """Steps of a figure: of longer sequences each bar stands for several."""
 MOST_TOKENS: Final = 600
 """Steps of a text that are shown."""
-_MOST_LINES: Final = 6
 _MOST_TICKS: Final = 40
 """Steps up to which each has its own label."""
 
@@ -75,18 +75,18 @@ def _grouped(values: Tensor, together: int, how: str) -> Numbers:
     return numbers
 
 
-def step_figure(found: OverSteps, series: Numbers | None, names: Sequence[str], *, name: str, title: str, reading: str) -> Figure:
+def step_figure(found: OverSteps, series: Series | None, names: Sequence[str], *, name: str, title: str, reading: str) -> Figure:
     """Curves of the series, and bars of each method below them.
 
     Args:
         found: what the methods say.
-        series: the values that the network reads, (time, features); None where they are shown elsewhere.
+        series: what the network reads; None where it is shown elsewhere.
         names: of the features.
         name: of its files.
         title: of the figure.
         reading: how it is read.
     """
-    lines = [] if series is None else _lines(series, found.together)
+    lines = [] if series is None else _lines(series.values, found.together)
     head: Row = ["step", *found.values, *(names[: len(lines)])]
     rows = [head]
     for step, label in enumerate(found.labels):
@@ -95,14 +95,15 @@ def step_figure(found: OverSteps, series: Numbers | None, names: Sequence[str], 
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots(len(found.values) + bool(lines), 1, sharex=True, squeeze=False)[:, 0]
-        if lines:
+        if series is not None:
             for values, feature in zip(lines, names, strict=False):
                 axes[0].plot(values, label=feature, linewidth=1.2)
             axes[0].set_title(
                 "what the network reads"
                 + (f": the first {len(lines)} of {len(names)} features" if len(names) > len(lines) else "")
             )
-            if 1 < len(lines) <= _MOST_LINES:
+            axes[0].set_ylabel(series.axis)
+            if len(lines) > 1:
                 axes[0].legend(fontsize=7, ncols=3)
         for axis, (method, values) in zip(axes[bool(lines) :], found.values.items(), strict=True):
             edges = np.arange(len(values) + 1) - 0.5
@@ -121,7 +122,7 @@ _SIGNED: Final = ("integrated gradients", "occlusion")
 def _lines(series: Numbers, together: int) -> list[Numbers]:
     """The features that are drawn, thinned as the steps are."""
     return [
-        _grouped(torch.from_numpy(series[:, feature]), together, "mean") for feature in range(min(series.shape[1], _MOST_LINES))
+        _grouped(torch.from_numpy(series[:, feature]), together, "mean") for feature in range(min(series.shape[1], MOST_LINES))
     ]
 
 

@@ -119,7 +119,9 @@ class Subject:
     def feature_names(self, count: int) -> list[str]:
         """What the features of a table or a series are called."""
         spec = self.experiment.data
-        features = spec.features if isinstance(spec, Csv) and spec.features else ()
+        features = list(spec.features or ()) if isinstance(spec, Csv) else []
+        if isinstance(spec, Csv) and features:
+            features += [f"{date}, {part}" for date in spec.date_features for part in ("sine", "cosine")]
         return [*map(name_of, features), *(f"feature {number}" for number in range(len(features) + 1, count + 1))][:count]
 
     @property

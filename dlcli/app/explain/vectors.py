@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 MOST_FEATURES: Final = 30
 
 
-def vector_figure(attribution: Attribution, names: Sequence[str], *, name: str, title: str) -> Figure:
-    """Bars for each feature, those with the largest shares first."""
+def vector_figure(attribution: Attribution, names: Sequence[str], *, noun: str, name: str, title: str) -> Figure:
+    """Bars for each feature, those with the largest shares first; `noun` is what the explained number is called."""
     share, fall, gradient = (tensor.flatten().tolist() for tensor in (attribution.share, attribution.fall, attribution.gradient))
     order = sorted(range(len(share)), key=lambda place: -abs(share[place]))
     rows: list[Row] = [["feature", "integrated gradients", "occlusion", "saliency"]]
@@ -36,9 +36,9 @@ def vector_figure(attribution: Attribution, names: Sequence[str], *, name: str, 
         axes[0].invert_yaxis()
 
     reading = (
-        "Integrated gradients: what each feature brought the score up (orange) or down (blue), compared with the baseline. "
-        "Occlusion: by how much the score falls where the feature is replaced by it. Saliency: the slope of the score along "
-        "the feature."
+        f"Integrated gradients: what each feature brought the {noun} up (orange) or down (blue), compared with the baseline. "
+        f"Occlusion: by how much the {noun} falls where the feature is replaced by it. Saliency: the slope of the {noun} along "
+        "the feature, as the network reads it."
     )
     if attribution.part[0] > 1:
         reading += f" Hidden are {attribution.part[0]} features at a time, those that stand side by side."

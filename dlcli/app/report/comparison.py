@@ -102,7 +102,7 @@ def _larger_is_better(run: KeptRun) -> bool | None:
 
 def _results(compared: Comparison, titles: Sequence[str]) -> Table:
     """A row for each run."""
-    found = {"data": [_data(run) for run in compared.runs], **compared.results()}
+    found: dict[str, list[Value]] = {"data": [_data(run) for run in compared.runs], **compared.results()}
     rows: Rows = [["run", *(label(name, 40).replace("_", " ") for name in found)]]
     lines: Rows = [[title, *(_cell(values[place]) for values in found.values())] for place, title in enumerate(titles)]
     return Table([*rows, *lines], "What came of each; figures of the best epoch on the validation split, and on the test split")

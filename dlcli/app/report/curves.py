@@ -1,4 +1,4 @@
-"""The course of a training: losses, metrics and the learning rate, epoch by epoch."""
+"""The course of a training: losses and metrics epoch by epoch, and the learning rate."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dlcli.app.kept_runs.record import number
 from dlcli.app.pages.figures import FAINT, SERIES, Figure, Rows, drawn, label
 from dlcli.app.report.gather import Saved
 from dlcli.app.report.parts import Figures, Note, Section, Table
+from dlcli.app.report.rates import rates_of_steps
 from dlcli.app.report.words import slug
 
 if TYPE_CHECKING:
@@ -45,8 +46,21 @@ def course(saved: Saved) -> Section:
         section.parts.append(Table(_only(saved.epochs[0]), "What was measured in the only epoch"))
         return section
     numbers = [int(number(event.get("epoch")) or 0) for event in saved.epochs]
-    section.parts.append(Figures([curves(numbers, *plot, best=saved.best_epoch) for plot in _plots(saved)]))
+    figures = [curves(numbers, *plot, best=saved.best_epoch) for plot in _plots(saved)]
+    section.parts.append(Figures([*figures, *_rate(saved, numbers)]))
     return section
+
+
+def _rate(saved: Saved, numbers: Sequence[int]) -> list[Figure]:
+    """The learning rate: of each step, where the schedule tells it."""
+    name, title, rate = "learning-rate", "Learning rate", _line(saved.epochs, "lr")
+    if all(value is None for value in rate):
+        return []
+    by_step = rates_of_steps(saved)
+    if by_step is None:
+        reading = "The rate of each epoch's first step; within the epoch it may go on changing."
+        return [curves(numbers, name, title, reading, {"learning rate": rate})]
+    return [curves(by_step[0], name, title, "The rate of each step.", {"learning rate": by_step[1]}, along="step")]
 
 
 def _only(event: Mapping[str, Any]) -> Rows:
@@ -66,9 +80,6 @@ def _plots(saved: Saved) -> list[tuple[str, str, str, Lines]]:
         kinds.setdefault(key.rpartition("/")[2], {})[key] = _line(epochs, key)
     for kind, lines in list(kinds.items())[:12]:
         plots.append((slug(f"valid-{kind}"), _title(kind), "On the validation split.", lines))
-    rate = _line(epochs, "lr")
-    if any(value is not None for value in rate):
-        plots.append(("learning-rate", "Learning rate", "Of the first step of each epoch.", {"learning rate": rate}))
     norms = _line(epochs, "train/gradient_norm")
     if any(value is not None for value in norms):
         reading = "Mean over the steps of an epoch, before it is bounded."
@@ -94,8 +105,10 @@ def _there(lines: Lines) -> Lines:
     return dict(found[:_MOST_LINES])
 
 
-def curves(numbers: Sequence[int], name: str, title: str, reading: str, lines: Lines, *, best: int | None = None) -> Figure:
-    """Lines over epochs.
+def curves(
+    numbers: Sequence[int], name: str, title: str, reading: str, lines: Lines, *, best: int | None = None, along: str = "epoch"
+) -> Figure:
+    """Lines over epochs, or over steps.
 
     Args:
         numbers: of the epochs.
@@ -104,6 +117,7 @@ def curves(numbers: Sequence[int], name: str, title: str, reading: str, lines: L
         reading: how to read it.
         lines: at least one with a value.
         best: an epoch that is marked.
+        along: what the numbers are of.
     """
     marked = best if best in numbers else None
 
@@ -118,14 +132,14 @@ def curves(numbers: Sequence[int], name: str, title: str, reading: str, lines: L
             axes.plot(numbers, shown, marker=marker, markersize=3, color=colour, linestyle=style, label=label(line))
         _mark(axes, marked)
         _scale(axes, lines)
-        axes.set_xlabel("epoch")
+        axes.set_xlabel(along)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if len(lines) > _INSIDE:
             axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), ncols=2, fontsize=8)
         elif len(lines) > 1 or marked is not None:
             axes.legend(loc="best", fontsize=8)
 
-    table: Rows = [["epoch", *lines], *([epoch, *(line[row] for line in lines.values())] for row, epoch in enumerate(numbers))]
+    table: Rows = [[along, *lines], *([place, *(line[row] for line in lines.values())] for row, place in enumerate(numbers))]
     size = SIZE if len(lines) <= _INSIDE else (SIZE[0], SIZE[1] + 0.1 * len(lines))
     return drawn(name, title, reading, table, paint, size=size)
 

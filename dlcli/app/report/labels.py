@@ -34,6 +34,8 @@ def label_parts(judged: JudgedLabels, names: Sequence[str], prefix: str) -> list
         numbers = (right[place] / max(judged.count, 1), found.precision[place], found.recall[place], found.f1[place])
         rows.append([label(name, 40), *counts, *map(float, numbers)])
     caption = f"Of {judged.count:,} answers each. Precision: of those called yes, the share that is; recall: the other way round."
+    if len(names) > _MOST_LISTED:
+        caption += f" The first {_MOST_LISTED} of {len(names):,} labels."
     parts: list[Part] = [Table(rows, caption, is_long=len(rows) > _MOST_ROWS)]
     if judged.calibration.counts.sum():
         parts.append(Figures([calibration_figure(judged.calibration, prefix, per_step=judged.per_step)]))

@@ -61,9 +61,8 @@ def _passed_over(root: Path) -> tuple[str, ...]:
     loose = sum(is_picture(file) for file in root.iterdir())
     if not loose:
         return ()
-    return (
-        f"{counted(loose, 'picture', 'pictures')} beside the folders of the classes {'is' if loose == 1 else 'are'} passed over",
-    )
+    those = counted(loose, "picture", "pictures")
+    return (f"{those} beside the folders of the classes {'is' if loose == 1 else 'are'} passed over",)
 
 
 def _sizes(files: list[Path]) -> list[tuple[int, int]]:

@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 from dlcli.training.outcomes.arrays import (
     MOST_CLASSES,
     MOST_COLUMNS,
+    MOST_SCATTERED,
+    MOST_VALUES,
     NO_STEP,
     NUM_BINS,
     Classes,
@@ -180,6 +182,8 @@ class ShownValues(Part):
     def _fit(self) -> Self:
         check_alike(self.samples, self.target, self.predicted)
         check_alike(self.target.T, self.predicted.T)
+        if self.target.shape[1] > MOST_VALUES:
+            raise ValueError(f"a sample is shown with at most {MOST_VALUES} values")
         return self
 
 
@@ -229,8 +233,11 @@ class JudgedValues(Part):
             raise ValueError(f"{len(self.columns)} columns in {self.horizon} steps are not {values} values")
         if not (np.isfinite(self.mean).all() and np.isfinite(self.spread).all() and (self.spread >= 0).all()):
             raise ValueError("what was to be predicted has no mean")
-        if self.scatter is not None and self.scatter[0].shape != self.scatter[1].shape:
-            raise ValueError("arrays that belong together have different shapes")
+        if self.scatter is not None:
+            if self.scatter[0].shape != self.scatter[1].shape:
+                raise ValueError("arrays that belong together have different shapes")
+            if len(self.scatter[0]) > MOST_SCATTERED:
+                raise ValueError(f"at most {MOST_SCATTERED} samples are drawn")
         return self
 
 

@@ -18,6 +18,12 @@ MOST_COUNTED: Final = 100_000
 """Classes, labels or values of an output that are counted one by one: a vocabulary may have more."""
 MOST_COLUMNS: Final = 10_000
 """Values with a name."""
+MOST_VALUES: Final = 4096
+"""Of a sample that is kept to be looked at."""
+MOST_TOLD: Final = 64
+"""Answers of an example."""
+MOST_SCATTERED: Final = 1000
+"""Samples whose values are kept to be drawn against those that were predicted."""
 MOST_ROWS: Final = 100_000
 """Samples whose answers are kept one by one."""
 MOST_SAMPLES: Final = 64

@@ -11,13 +11,11 @@ from torch import Tensor
 from dlcli.config.data import Csv, DataSpec
 from dlcli.config.facts import Target
 from dlcli.data.dataset import Dataset, Split
-from dlcli.training.outcomes.arrays import MOST_COLUMNS, MOST_COUNTED
+from dlcli.training.outcomes.arrays import MOST_COLUMNS, MOST_COUNTED, MOST_TOLD
 from dlcli.training.outcomes.outcome import ClassCounts, DataDigest, Example, StepCounts, ValueRanges
 from dlcli.training.outcomes.taking import spread, taken
 
 _EXAMPLES: Final = 16
-_MOST_TOLD: Final = 64
-"""Answers of an example."""
 _AT_ONCE: Final = 1 << 22
 """Answers that are looked at at once: windows of a text overlap, and a copy of all could be larger than the memory."""
 _LENGTH_BINS: Final = 30
@@ -116,7 +114,7 @@ def _told(split: Split, name: str, examples: Tensor, target: Target) -> Example:
         lengths = split.lengths.index_select(0, examples.to(split.lengths.device)).cpu()
         rows[torch.arange(rows.shape[1]) >= lengths[:, None]] = torch.nan
     rows = rows[:, None] if rows.ndim == 1 else rows.flatten(1)
-    return Example(kind="classes" if target.num_classes is not None else "values", answers=rows[:, :_MOST_TOLD].numpy())
+    return Example(kind="classes" if target.num_classes is not None else "values", answers=rows[:, :MOST_TOLD].numpy())
 
 
 def _step_counts(lengths: Tensor) -> StepCounts:

@@ -8,7 +8,18 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from dlcli.training.outcomes.answers import JudgedOutput
-from dlcli.training.outcomes.arrays import MOST_COLUMNS, MOST_TEXT, MOST_WRITTEN, Counts, Name, Numbers, Part, Rows, check_alike
+from dlcli.training.outcomes.arrays import (
+    MOST_COLUMNS,
+    MOST_TEXT,
+    MOST_TOLD,
+    MOST_WRITTEN,
+    Counts,
+    Name,
+    Numbers,
+    Part,
+    Rows,
+    check_alike,
+)
 from dlcli.training.outcomes.samples import Samples
 
 
@@ -79,6 +90,12 @@ class Example(Part):
 
     kind: Literal["classes", "values"]
     answers: Rows
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        if self.answers.shape[1] > MOST_TOLD:
+            raise ValueError(f"of an example at most {MOST_TOLD} answers are told")
+        return self
 
 
 class DataDigest(Part):

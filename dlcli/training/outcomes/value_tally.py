@@ -9,14 +9,12 @@ import torch
 from torch import Tensor
 
 from dlcli.training.outcomes.answers import Errors, JudgedValues, ShownValues
+from dlcli.training.outcomes.arrays import MOST_SCATTERED, MOST_VALUES
 from dlcli.training.outcomes.class_tally import Take
 from dlcli.training.outcomes.steps import Steps
 from dlcli.training.outcomes.taking import spread
 from dlcli.training.outcomes.worst import Worst
 
-_MOST_VALUES: Final = 4096
-"""Of a sample that is kept."""
-_MOST_SCATTERED: Final = 1000
 _MOST_SCATTERED_VALUES: Final = 8
 _EXAMPLES: Final = 6
 _WORST: Final = 6
@@ -49,7 +47,7 @@ class ValueTally:
         self._apart = apart
         self._worst = Worst(_WORST * min(apart, _MOST_APART))
         self._examples = _Chosen(spread(num_samples, _EXAMPLES), num_samples, device)
-        self._scattered = _Chosen(spread(num_samples, _MOST_SCATTERED), num_samples, device)
+        self._scattered = _Chosen(spread(num_samples, MOST_SCATTERED), num_samples, device)
 
     def update(self, judged: Tensor, targets: Tensor, errors: Tensor, samples: Tensor, steps: Steps | None) -> None:
         """Takes a batch.
@@ -72,7 +70,7 @@ class ValueTally:
             answers, values = (steps.rows(part, torch.nan).flatten(1) for part in (answers, values))
         else:
             self._scattered.take(samples, *(part[:, :_MOST_SCATTERED_VALUES] for part in (answers, values)))
-        answers, values = answers[:, :_MOST_VALUES], values[:, :_MOST_VALUES]
+        answers, values = answers[:, :MOST_VALUES], values[:, :MOST_VALUES]
         self._worst.take(wrong, samples, answers, values)
         self._examples.take(samples, samples, answers, values)
 

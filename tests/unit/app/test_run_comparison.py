@@ -47,12 +47,13 @@ def test_on_the_page_such_a_layer_is_one_line_behind_the_results(tmp_path: Path)
     for name, config in (("a", CONFIG), ("b", changed)):
         make_run(tmp_path, name, resolved=config.replace("  epochs: 3", f"  epochs: 3\n  mean: [0.13066047, 0.5{name == 'a':d}]"))
     lines = comparison_lines(compare(["a", "b"], tmp_path), 80)
-    rows = [line.split(maxsplit=1) for line in lines]
-    assert rows.index(["model.layers.relu_1", "relu         -"]) > next(
-        number for number, line in enumerate(lines) if line.startswith("result")
-    )
-    assert ["train.optimizer.lr", "0.01    0.01235"] in [[row[0], row[-1]] for row in rows if row]
-    assert any("[0.1307, 0.51]" in line and "[0.1307, 0.5]" in line for line in lines)
+    assert [line.split(maxsplit=1) for line in lines[-4:]] == [
+        ["config", "A              B"],
+        ["model.layers.relu_1", "relu              -"],
+        ["train.mean", "[0.1307, 0.51]  [0.1307, 0.5]"],
+        ["train.optimizer.lr", "0.01        0.01235"],
+    ]
+    assert lines[3].startswith("result ")
 
 
 def test_another_type_under_the_same_name_is_a_difference(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -73,13 +75,56 @@ def test_of_several_labels_the_likeliest_is_explained() -> None:
 
 
 def test_values_are_explained_one_by_one_in_the_units_of_the_data() -> None:
-    """The score is that of the network; what is said of it is not."""
+    """Also the number that is explained: differences of it are in them, and its offset makes it the value itself."""
     data = "{name: random, sizes: [4], num_samples: 10, num_targets: 2, normalize_targets: {name: fixed, mean: [10, 0], std: [2, 1]}}"
     head = Head("linear_1", subject_of(data, "[linear: 2]", train={"loss": "mse"}))
     answer = head.answer(torch.tensor([[1.5, -1.0]]), torch.tensor([[12.0, 3.0]]))
     assert (answer.says, answer.truth, answer.is_right) == ("13.0000, -1.0000", "12.0000, 3.0000", None)
-    assert [question.what for question in answer.questions] == ["value 1", "value 2"]
-    assert [float(question.score({"linear_1": torch.tensor([[1.5, -1.0]])})) for question in answer.questions] == [1.5, -1.0]
+    assert [question.what for question in answer.questions] == ["the prediction of value 1", "the prediction of value 2"]
+    assert {question.noun for question in answer.questions} == {"prediction"}
+    scores = [float(question.score({"linear_1": torch.tensor([[1.5, -1.0]])})) for question in answer.questions]
+    assert scores == [3.0, -1.0]
+    assert [score + question.offset for score, question in zip(scores, answer.questions, strict=True)] == [13.0, -1.0]
+
+
+def test_the_mean_of_a_forecast_is_in_the_units_of_its_column(tmp_path: Path) -> None:
+    """Of several columns, whose units may differ, it is that of the standardised values, and says so."""
+    (tmp_path / "hours.csv").write_text("load,wind\n" + "\n".join(f"{hour}.5,{hour % 3}" for hour in range(40)))
+    data = f"{{name: csv, path: {tmp_path / 'hours.csv'}, window: 3, horizon: 2, features: [load, wind], "
+    layers = "[gru: {hidden_size: 2, return: last}, linear: '${data.num_targets}']"
+    one = data + "target: load, normalize_targets: {name: fixed, mean: [10, 20], std: [2, 4]}}"
+    [question] = Head("linear_1", subject_of(one, layers, train={"loss": "mse"})).answer(torch.ones(1, 2), None).questions
+    assert question.what == "the mean of the 2 values of the forecast"
+    assert float(question.score({"linear_1": torch.ones(1, 2)})) + question.offset == (10 + 2 + 20 + 4) / 2
+    two = (
+        data.replace("load, wind]", "load]")
+        + "target: [wind, load], normalize_targets: {name: fixed, mean: [1, 1, 1, 1], std: [2, 2, 2, 2]}}"
+    )
+    answer = Head("linear_1", subject_of(two, layers, train={"loss": "mse"})).answer(torch.ones(1, 4), None)
+    assert answer.questions[0].what.endswith("(in standard deviations of the training data)")
+    assert float(answer.questions[0].score({"linear_1": torch.ones(1, 4)})) == 1
+    assert answer.said == {"names": ["wind", "load"] * 2, "values": [3.0] * 4}
+
+
+def test_answers_for_programs_have_their_parts_apart() -> None:
+    """Classes, one yes-or-no score, several labels, and values."""
+    head = Head("linear_1", subject_of(DIGITS, LINEAR, classes=[f"n{number}" for number in range(10)]))
+    answer = head.answer(torch.arange(10.0)[None], torch.tensor([1]))
+    assert answer.right is not None
+    assert (answer.said["class"], answer.right["class"]) == ("n9", "n1")
+    chances = torch.arange(10.0).softmax(0)
+    assert [answer.said["probability"], answer.right["probability"]] == pytest.approx([float(chances[9]), float(chances[1])])
+    yes_no = subject_of(_random(num_classes=2), "[linear: 1]", classes=["cat", "dog"], train={"loss": "binary_cross_entropy"})
+    answer = Head("linear_1", yes_no).answer(torch.zeros(1, 1), torch.tensor([1]))
+    assert (answer.said, answer.right) == ({"class": "cat", "probability": 0.5}, {"class": "dog", "probability": 0.5})
+    labels = subject_of(_random(num_targets=2), "[linear: 2]", train={"loss": "binary_cross_entropy"})
+    answer = Head("linear_1", labels).answer(torch.zeros(1, 2), torch.tensor([[0.0, 1.0]]))
+    assert answer.said == {"names": ["value 1", "value 2"], "probabilities": [0.5, 0.5]}
+    assert answer.right == {"names": ["value 1", "value 2"], "labels": [0, 1]}
+    value = Head("linear_1", subject_of(_random(num_targets=1), "[linear: 1]", train={"loss": "mse"}))
+    answer = value.answer(torch.tensor([[2.0]]), torch.tensor([[3.0]]))
+    assert answer.right == {"value": 3.0}
+    assert list(answer.said) == ["value"]
 
 
 def test_one_step_is_explained_where_each_has_an_answer() -> None:

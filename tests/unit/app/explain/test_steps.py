@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from dlcli.app.explain.blocks import Gallery, Note, Picture, Section, Strip, Tok
 from dlcli.app.explain.effort import Effort
 from dlcli.app.explain.gates import MOST_PASSES, MOST_UNITS, gate_figures, num_passes, recurrent_calls, top_states, way_figure
 from dlcli.app.explain.number_blocks import blocks_of
+from dlcli.app.explain.reading_guide import readings
 from dlcli.app.explain.sample_section import report_of
 from dlcli.app.explain.steps import MOST_DRAWN, MOST_TOKENS, over_steps, reach_figure, shown_tokens, strips
 from dlcli.app.explain.vectors import MOST_FEATURES, vector_figure
@@ -161,7 +163,9 @@ def test_a_gradient_that_reaches_nothing_is_drawn_all_the_same() -> None:
 def test_features_with_the_largest_shares_come_first() -> None:
     """At most 30 as bars, all in the table; hidden several at a time where there are many."""
     share = torch.linspace(-1, 1, 40)
-    figure = vector_figure(_attribution(share, (2,)), [f"f{number}" for number in range(40)], name="explain-features", title="t")
+    figure = vector_figure(
+        _attribution(share, (2,)), [f"f{number}" for number in range(40)], noun="score", name="explain-features", title="t"
+    )
     assert [row[0] for row in figure.numbers[1:3]] == ["f0", "f39"]
     assert len(figure.numbers) == 41
     assert f"the {MOST_FEATURES} of 40 features" in figure.reading
@@ -181,3 +185,54 @@ def test_drawings_of_pictures_and_texts_are_xml_whatever_they_say() -> None:
         assert set(texts) == {"<b>&\"'<U+0007>"}
     rows = {element.get("y") for element in ET.fromstring(strip.figure.file).iter() if element.tag.endswith("rect")}  # noqa: S314
     assert len(rows) > 3
+
+
+@pytest.mark.parametrize(
+    ("std", "axis", "first"), [([0.5, 0.5], "raw values", [3.0, 1.0]), ([0.5, 0.001], "standardised", [4, 0])]
+)
+def test_a_series_is_drawn_in_its_units_where_its_features_fit_on_one_axis(
+    std: list[float], axis: str, first: list[float]
+) -> None:
+    """Else standardised; the axis says which."""
+    normalize = {"name": "fixed", "mean": [1.0, 1.0], "std": std}
+    data = str({"name": "random", "sizes": [4, 2], "num_samples": 5, "normalize": normalize}).replace("'", "")
+    subject = subject_of(data, "[lstm: {hidden_size: 2, return: last}, linear: 10]")
+    shown = shown_with(subject, torch.tensor([[[3.0, 1.0]] * 4]), in_depth=True)
+    section = report_of(shown, EFFORT).section
+    steps = next(figure for figure in section.figures() if figure.name.endswith("-steps"))
+    assert f">{axis}<" in steps.svg
+    assert steps.numbers[1][-2:] == pytest.approx(first)
+
+
+def test_gates_have_a_scale_from_0_to_1_whatever_their_values_are() -> None:
+    """A colour bar beside each; that of a state has its largest value at both ends."""
+    subject = subject_of("{name: sine, steps: 6, num_samples: 5}", "[lstm: {hidden_size: 3}, linear: 1]", train={"loss": "mse"})
+    shown = shown_with(subject, torch.randn(1, 6, 1))
+    [figure] = gate_figures(
+        recurrent_calls(Explainer(subject, shown.sample, EFFORT).calls), shown.labels["input"], name="explain-gates"
+    )
+    texts = [element.text for element in ET.fromstring(figure.file).iter() if element.tag.endswith("text")]  # noqa: S314 - ours
+    assert texts.count("0.5") == 3
+    top = max(abs(float(row[-1])) for row in figure.numbers[1:])  # type: ignore[arg-type]
+    assert f"{top:.2g}" in texts
+    assert f"{-top:.2g}" in texts
+
+
+@pytest.mark.parametrize(("layer", "gates"), [("lstm", ["input", "forget", "output"]), ("gru", ["reset", "update"]), ("rnn", [])])
+def test_how_to_read_a_page_names_the_methods_and_gates_on_it(layer: str, gates: list[str]) -> None:
+    """Of series; no Grad-CAM without a convolution."""
+    subject = subject_of(
+        "{name: sine, steps: 6, num_samples: 5}", f"[{layer}: {{hidden_size: 3}}, linear: 1]", train={"loss": "mse"}
+    )
+    section = report_of(shown_with(subject, torch.randn(1, 6, 1), in_depth=True), EFFORT).section
+    methods = ["integrated gradients", "occlusion", "saliency", "reach of the gradient"]
+    assert [method for method, _ in readings([section])] == [*methods, *(f"{gate} gate" for gate in gates)]
+
+
+def test_features_of_a_table_are_called_as_its_columns_and_its_dates(tmp_path: Path) -> None:
+    """Of a part of a date the sine comes first, then the cosine, as they are read."""
+    rows = [f"2024-01-{day:02},{day}.5" for day in range(1, 29)]
+    (tmp_path / "days.csv").write_text("\n".join(["date,load", *rows]))
+    data = f"{{name: csv, path: {tmp_path / 'days.csv'}, window: 3, time: date, date_features: weekday, features: load, target: load}}"
+    subject = subject_of(data, "[gru: {hidden_size: 2, return: last}, linear: 1]", train={"loss": "mse"})
+    assert subject.feature_names(3) == ["load", "weekday, sine", "weekday, cosine"]

@@ -49,7 +49,7 @@ def test_values_of_all_kinds_are_shown(tmp_path: Path) -> None:
     make_run(tmp_path, "b", resolved=CONFIG.replace("limit: null", "limit: true"))
     text = text_of(write_comparison(["a", "b"], tmp_path).path)
     assert "data.limit [1, 2] true" in text
-    assert "a completed 3 valid/accuracy" in text
+    assert "a digits in place of mnist completed 3 valid/accuracy" in text
 
 
 def test_of_very_many_epochs_some_are_drawn(tmp_path: Path, monkeypatch: Any) -> None:
@@ -72,3 +72,20 @@ def test_a_curve_that_only_one_run_has_is_no_comparison(tmp_path: Path) -> None:
     figures = write_comparison(["a", "b"], tmp_path).figures
     assert "train-loss" in figures
     assert "valid-loss" not in figures
+
+
+def test_runs_of_the_same_data_have_a_best_one(tmp_path: Path) -> None:
+    """Where the data was another, by its name or by its fingerprint, none is named; each says what it was trained on."""
+    text = text_of(write_comparison([make_run(tmp_path, name).name for name in ("a", "b")], tmp_path).path)
+    assert "not judged on the same data" not in text
+    assert "a digits in place of mnist completed" in text
+    make_run(tmp_path, "c", data={**RECORD["data"], "used": "mnist"}, best={**RECORD["best"], "value": 0.99})
+    text = text_of(write_comparison(["a", "c"], tmp_path).path)
+    assert "None of them is named the best: they were not judged on the same data." in text
+    assert "c mnist completed" in text
+    for name in ("d", "e"):
+        make_run(tmp_path, name, data={"used": "digits", "fingerprint": name})
+    assert "not judged on the same data" in text_of(write_comparison(["d", "e"], tmp_path).path)
+    assert "not judged on the same data" not in text_of(write_comparison(["a", "e"], tmp_path).path)
+    make_run(tmp_path, "f", data={"used": 3})
+    assert "not judged on the same data" not in text_of(write_comparison(["a", "f"], tmp_path).path)

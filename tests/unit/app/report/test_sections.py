@@ -15,7 +15,7 @@ import pytest
 from dlcli.app.configs import read_experiment
 from dlcli.app.kept_runs.record import KeptRun
 from dlcli.app.pages.figures import Figure
-from dlcli.app.report import network
+from dlcli.app.report import network, rates
 from dlcli.app.report.classes import class_parts
 from dlcli.app.report.curves import course, curves
 from dlcli.app.report.data import balance_figure, data_section
@@ -30,11 +30,12 @@ from dlcli.app.report.parts import Code, Facts, Figures, Gallery, Part, Quotes, 
 from dlcli.app.report.shown_samples import sample_parts
 from dlcli.app.report.sparklines import Line, sparkline
 from dlcli.app.report.values import value_parts
-from dlcli.app.report.words import counted, listed, percent, seconds, slug
+from dlcli.app.report.words import counted, listed, percent, seconds, slug, times
 from dlcli.errors import CheckpointError
 from dlcli.training.outcomes.answers import Calibration, Errors, JudgedOutput, JudgedValues, ShownValues, StepMistakes
 from dlcli.training.outcomes.outcome import ClassCounts, DataDigest, Example, Outcome
 from dlcli.training.outcomes.samples import Samples, Series, Vectors
+from dlcli.training.schedules import PlateauState, Schedule
 from tests.unit.app.pages.markup import Markup
 from tests.unit.app.run_folders import RECORD, make_run
 from tests.unit.training.outcomes.test_storage import PICTURES, TEXTS, classes, labels, outcome, values
@@ -301,10 +302,19 @@ def test_settings_and_times_are_listed() -> None:
     assert "'torch', '2.14'" in text
     assert "dlcli 'a b'" in text
     assert "torchvision" not in text
-    assert "taken up again 1 times" in text
+    assert "taken up again once; run.json says when, under', tone='', code='resumed'" in text
+    assert [times(count) for count in (1, 2, 3)] == ["once", "twice", "3 times"]
     assert "--set train.epochs=3" in texts(config_section(found))
     assert "2.5 s" in texts(timing_section(found))
     assert texts(timing_section(saved(train_seconds=None, total_seconds=None, samples_per_second=None))) == "Facts(pairs=[])"
+
+
+def test_of_settings_given_again_the_last_is_shown() -> None:
+    """A run that was taken up again with another value has both in its record."""
+    overrides = ["train.epochs=2", "~train.schedule", "data.limit=[1]", "train.epochs=3"]
+    code = config_section(saved(overrides=overrides)).parts[0]
+    assert isinstance(code, Code)
+    assert code.text == "--set train.epochs=3\n--set ~train.schedule\n--set data.limit=[1]"
 
 
 def test_curves_of_many_runs_are_told_apart() -> None:
@@ -334,6 +344,66 @@ def test_the_course_of_a_training() -> None:
     assert [row[1] for row in figure.numbers[1:]] == [1.0, None, None, 2.0]
     long = Saved(KeptRun(Path("x"), RECORD), events(*np.linspace(1, 0, 60).tolist()), None, None, None, None, ())
     assert figures_of(course(long).parts)[0].name == "loss"
+
+
+SCHEDULES = {
+    "one_cycle": "one_cycle",
+    "warmup": "{name: constant, warmup: 7}",
+    "step": "{name: step, step_size: 1}",
+    "plateau": "plateau",
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_the_learning_rate_is_that_of_each_step(name: str, tmp_path: Path) -> None:
+    """As the schedule has it; where it does not tell the rates that were logged, those are shown, and the page says which."""
+    text = f"data: digits\nmodel: {{layers: [flatten, {{linear: 10}}]}}\ntrain: {{epochs: 3, schedule: {SCHEDULES[name]}}}\n"
+    (tmp_path / "a.yaml").write_text(text)
+    experiment = read_experiment(tmp_path / "a.yaml", (), None)
+    schedule = Schedule(experiment.train.schedule, experiment.train.optimizer.lr, 10, 30)
+    rates = [schedule.rate(step, PlateauState()) for step in range(30)]
+    logged = [{"epoch": epoch, "step": 10 * epoch, "train/loss": 1.0, "lr": rates[10 * epoch - 10]} for epoch in (1, 2, 3)]
+    whole = Saved(KeptRun(Path("x"), RECORD), tuple(logged), None, experiment, None, None, ())
+    (rate,) = (figure for figure in figures_of(course(whole).parts) if figure.name == "learning-rate")
+    if name == "plateau":
+        assert "first step" in rate.reading
+        assert len(rate.numbers) == 4
+        return
+    assert [list(row) for row in rate.numbers] == [["step", "learning rate"], *([step + 1, rates[step]] for step in range(30))]
+    for event in ({**logged[2], "lr": 0.5}, {**logged[2], "step": None}):
+        other = Saved(KeptRun(Path("x"), RECORD), (*logged[:2], event), None, experiment, None, None, ())
+        (rate,) = (figure for figure in figures_of(course(other).parts) if figure.name == "learning-rate")
+        assert rate.reading == "The rate of each epoch's first step; within the epoch it may go on changing."
+
+
+def test_of_very_many_steps_some_are_drawn() -> None:
+    """Evenly spread, the first and the last among them."""
+    spread = rates._spread(10_000)
+    assert (spread[0], spread[-1], len(spread)) == (0, 9999, 1000)
+
+
+def test_of_very_many_classes_only_the_most_frequent_have_a_row() -> None:
+    """And no name is looked at of any other; of labels the first, and the page says so."""
+    support = np.arange(100_000)
+    large = classes(support=support, called=np.append(support, 0), hits=support, confusion=None, answers=None, mistakes=None)
+    (_, side) = class_parts(large, range(100_000), "")  # type: ignore[arg-type]  # numbers as names
+    assert isinstance(side, Side)
+    rows = side.parts[0].rows  # type: ignore[union-attr]  # a table
+    assert len(rows) == 502
+    assert [rows[1][0], rows[2][:2], rows[-1][:2]] == ["mean", ["99999", 99_999], ["99500", 99_500]]
+    many = np.ones(600, dtype=np.int64)
+    (table, *_) = label_parts(labels(support=many, called=many, hits=many, mistakes=None), label_names(600, ()), "")
+    assert isinstance(table, Table)
+    assert len(table.rows) == 501
+    assert "The first 500 of 600 labels." in table.caption
+
+
+def test_a_judgement_without_outputs_has_its_figures() -> None:
+    """Where they were too large to be kept."""
+    kept = outcome()
+    assert kept.judgement is not None
+    bare = kept.model_copy(update={"judgement": kept.judgement.model_copy(update={"outputs": {}, "split": "valid"})})
+    assert "On the validation split: accuracy 0.8" in lead(Saved(KeptRun(Path("x"), RECORD), (), bare, None, None, None, ()))
 
 
 def test_data_of_many_classes_is_told_in_words() -> None:

@@ -12,7 +12,7 @@ from dlcli.config.facts import DataFacts, Target
 from dlcli.config.shapes import Sequence, Time, Vector
 from dlcli.data.dataset import Dataset, Split
 from dlcli.training.outcomes import digest as module
-from dlcli.training.outcomes.digest import digest, value_names
+from dlcli.training.outcomes.digest import can_be_named, digest, value_names
 from dlcli.training.outcomes.outcome import ClassCounts, ValueRanges
 
 ARRAYS = Arrays(path="x.npz")
@@ -108,3 +108,13 @@ def test_several_targets_have_their_names() -> None:
     found = digest(dataset(facts, _vectors({"kind": torch.tensor([5, 6]), "size": torch.ones(2, 1)})))
     assert list(found.answers) == ["size"]
     assert list(found.told) == ["kind", "size"]
+
+
+def test_more_values_than_can_be_named_are_left_out() -> None:
+    """And the rest is kept: examples with the first of their answers, and the other target."""
+    targets = {"many": Target(num_targets=10_001), "few": Target(num_targets=2)}
+    facts = DataFacts({"input": Vector(2)}, targets)
+    found = digest(dataset(facts, _vectors({"many": torch.zeros(3, 10_001), "few": torch.ones(3, 2)})))
+    assert list(found.answers) == ["few"]
+    assert found.told["many"].answers.shape == (3, 64)
+    assert can_be_named(ARRAYS, 10_000)

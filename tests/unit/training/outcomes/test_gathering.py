@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from torch import Tensor, nn
 
 from dlcli.config.data import Arrays, Csv
 from dlcli.config.facts import DataFacts, Target
-from dlcli.config.losses import BinaryCrossEntropy, MeanSquaredError
+from dlcli.config.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
 from dlcli.config.metrics import MeanAbsoluteError
 from dlcli.config.normalisation import FixedNormalize, NoNormalize
 from dlcli.config.objectives import Objective as ObjectiveSpec
@@ -26,7 +28,10 @@ from dlcli.training.outcomes.answers import (
     LabelMistakes,
     StepMistakes,
 )
+from dlcli.training.outcomes.digest import digest
 from dlcli.training.outcomes.gatherer import Gatherer
+from dlcli.training.outcomes.outcome import Judgement, Outcome
+from dlcli.training.outcomes.storage import packed, read_outcome
 from dlcli.training.trainer import Trainer
 from tests.unit.training.trainings import linear_network, make_trainer, text, text_network, train_spec, vectors
 
@@ -243,6 +248,23 @@ def test_values_are_in_the_units_of_the_data() -> None:
     assert judged.columns == ("value 1", "value 2")
     assert judged.scatter is not None
     np.testing.assert_allclose(judged.scatter[1], outputs * torch.tensor([50, 0.01]) + torch.tensor([100, 0.0]), rtol=1e-5)
+
+
+def test_outputs_that_are_too_large_are_left_out(tmp_path: Path) -> None:
+    """The judgement is kept without them, and reads back: more values than can be named, more classes than are counted."""
+    for facts, targets, loss, width in (
+        (DataFacts.of(Vector(1), num_targets=10_001), torch.zeros(2, 10_001), MeanSquaredError(), 10_001),
+        (DataFacts.of(Vector(1), num_classes=100_001), torch.tensor([0, 100_000]), CrossEntropy(), 100_001),
+    ):
+        data = _dataset(facts, Split(torch.arange(2.0)[:, None], targets))
+        trainer = make_trainer(train_spec(loss=loss, metrics=()), data, Fixed(torch.zeros(2, width)))
+        assert gathered(trainer) == {}
+        kept = Outcome(data=digest(data), judgement=Judgement(split="test", samples=2, figures={"loss": 1.0}, outputs={}))
+        (tmp_path / "outcome").write_bytes(packed(kept))
+        read = read_outcome(tmp_path / "outcome")
+        assert read.data.answers == {}
+        assert len(read.data.examples) == 2
+        assert read.judgement is not None
 
 
 def test_a_forecast_is_compared_with_who_repeats_the_last_value() -> None:

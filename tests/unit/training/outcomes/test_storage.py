@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from safetensors.numpy import load, save
 
 from dlcli.errors import CheckpointError
@@ -222,6 +223,57 @@ def test_what_a_run_would_not_write_is_refused(change: Callable[[dict[str, Any],
     path.write_bytes(repacked(change))
     with pytest.raises(CheckpointError, match="outcome.safetensors"):
         read_outcome(path)
+
+
+def counted(num_classes: int) -> JudgedClasses:
+    """So many classes that nobody was asked about."""
+    none = np.zeros(num_classes, dtype=np.int64)
+    return classes(
+        support=none, called=np.zeros(num_classes + 1, dtype=np.int64), hits=none, confusion=None, answers=None, mistakes=None
+    )
+
+
+def answered(rows: int) -> AnswersOfSamples:
+    none, sure = np.zeros(rows, dtype=np.int64), np.ones(rows, dtype=np.float32)
+    return AnswersOfSamples(target=none, predicted=none, confidence=sure, of_target=sure)
+
+
+def confused(num_classes: int) -> JudgedClasses:
+    cells = np.eye(num_classes, num_classes + 1, dtype=np.int64)
+    support, called = cells.sum(1), cells.sum(0)
+    return classes(support=support, called=called, hits=support, confusion=cells, answers=None, mistakes=None)
+
+
+def scattered(rows: int) -> JudgedValues:
+    points = np.ones((rows, 1), dtype=np.float32)
+    return values(scatter=(points, points))
+
+
+def shown(width: int) -> ShownValues:
+    rows = np.ones((2, width), dtype=np.float32)
+    return ShownValues(samples=SERIES, target=rows, predicted=rows)
+
+
+def forecast(horizon: int) -> JudgedValues:
+    sums = np.ones(horizon)
+    return values(horizon=horizon, errors=Errors(absolute=sums, squared=sums), mean=sums, spread=sums, repeating=None)
+
+
+def told(answers: int) -> Example:
+    return Example(kind="values", answers=np.ones((2, answers)))
+
+
+@pytest.mark.parametrize(
+    ("make", "most"),
+    [
+        (counted, 100_000), (answered, 100_000), (confused, 512), (scattered, 1000), (shown, 4096), (forecast, 100_000), (told, 64),
+    ],
+)  # fmt: skip
+def test_more_than_a_run_keeps_is_refused(make: Callable[[int], object], most: int) -> None:
+    """Though all of it fits together: a report would make a row of each."""
+    make(most)
+    with pytest.raises(ValidationError):
+        make(most + 1)
 
 
 @pytest.mark.parametrize(
