@@ -61,9 +61,6 @@ class Recurrent(nn.RNNBase):
             sequence: (batch, time, features).
             lengths: (batch,), where the numbers of steps differ; outputs behind a length are arbitrary, and finite.
         """
-        if sequence.device.type == "cpu" and torch.is_autocast_enabled("cpu"):  # torch has no such layer there
-            with torch.autocast("cpu", enabled=False):
-                return self(sequence.to(self.all_weights[0][0].dtype), lengths)  # type: ignore[no-any-return]
         weights = [self._with_dropped(group) for group in self.all_weights]
         if lengths is None:
             outputs, *states = self._run_stack(sequence, weights)

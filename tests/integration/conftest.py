@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dlcli import plugins
 from dlcli.cli.main import run
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -67,6 +69,17 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("DLCLI_DATA", raising=False)
     return Cli(capsys)
+
+
+@pytest.fixture(autouse=True)
+def _no_plugin_stays() -> Iterator[None]:
+    """What a test's plug-ins bring is forgotten with it; else it would stay for as long as the process."""
+    tables = [family.table for family in plugins._FAMILIES] + [plugins.CATALOGUE, plugins._INSTALLED]
+    before = [dict(table) for table in tables]
+    yield
+    for table, kept in zip(tables, before, strict=True):
+        table.clear()
+        table.update(kept)
 
 
 @pytest.fixture

@@ -508,6 +508,7 @@ class KilledWhileReporting:
         report_page.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment] # to end there
 
 
+@pytest.mark.slow
 def test_a_kill_while_a_report_is_made_costs_the_report_alone(quick: Path, cli: Cli) -> None:
     """The run is completed and verifies, and its report can be made."""
     outcome = dlcli_command("train", quick, "--name", "run", folder=Path.cwd(), disturbance=KilledWhileReporting())

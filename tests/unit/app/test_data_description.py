@@ -107,7 +107,7 @@ def test_bars_are_as_long_as_shares(tmp_path: Path) -> None:
     """The largest class fills what is left of the width, at most forty columns; names of strangers steer nothing."""
     arrays = {"x": np.arange(300, dtype=np.float32).reshape(100, 3), "y": np.repeat([0, 1, 2], [60, 30, 10])}
     found = _of(tmp_path, arrays, "data.split={valid: 0, test: 0}")
-    found = Description(**{**vars(found), "classes": ("a\x1b[31m", "b" * 50, "c")})
+    found = Description(**{**vars(found), "origin": "a.npz", "classes": ("a\x1b[31m", "b" * 50, "c")})
     lines = description_lines(found, 80)
     bars = [line.count("█") for line in lines if line.endswith("█")]
     assert bars[0] <= 40
