@@ -306,7 +306,7 @@ def test_what_is_missing_is_told_with_its_mend(cli: Cli, quick: Path, monkeypatc
         outcome = cli("export", quick, "--to", "onnx")
         assert outcome.code == 2
         assert words in outcome.err
-        assert "pip install 'dlcli[onnx]'" in outcome.err
+        assert f"pip install {' '.join(missing)}" in outcome.err
 
 
 def test_what_onnxruntime_can_not_run_is_refused(cli: Cli, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_a_missing_package_is_found_before_the_training(quick: Path, tmp_path: P
     outcome = dlcli("train", quick, *LOGGED, folder=tmp_path, disturbance=WithoutTensorBoard())
     assert outcome.code == 2
     assert "error: the logger `tensorboard` can't be used here: " in outcome.err
-    assert "help: pip install 'dlcli[tensorboard]', or leave it out of train.loggers" in outcome.err
+    assert "help: pip install tensorboard, or leave it out of train.loggers" in outcome.err
     assert not (tmp_path / "runs").exists()
 
 

@@ -37,7 +37,7 @@ def check_packages() -> None:
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
         what = f"an export to ONNX needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed here"
-        raise UsageError(what, help="install what is missing: pip install 'dlcli[onnx]'")
+        raise UsageError(what, help=f"install what is missing: pip install {' '.join(missing)}")
 
 
 def write_onnx(program: ExportedProgram, graph: Graph, facts: Facts, file: Path) -> None:

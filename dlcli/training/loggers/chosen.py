@@ -17,7 +17,7 @@ from dlcli.training.loggers.run_logger import LoggedRun, RunLogger
 from dlcli.training.progress import Progress
 
 _MODULES: Final[Mapping[type[LoggerSpec], tuple[str, str]]] = {
-    TensorBoard: ("dlcli.training.loggers.tensorboard", "pip install 'dlcli[tensorboard]'"),
+    TensorBoard: ("dlcli.training.loggers.tensorboard", "pip install tensorboard"),
     Mlflow: ("dlcli.training.loggers.mlflow", "pip install mlflow-skinny"),
 }
 """Where the function `build` of each is, and how to install what it needs."""
