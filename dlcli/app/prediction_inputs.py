@@ -18,6 +18,7 @@ from dlcli.config.data import Arrays, Csv, DataSpec, ImageFolder, Text, TextLine
 from dlcli.config.experiment import Experiment
 from dlcli.config.shapes import Sequence as SequenceShape
 from dlcli.config.shapes import Shape, Time, Vector
+from dlcli.config.words import counted
 from dlcli.data import pictures
 from dlcli.data.catalogue import SOURCES
 from dlcli.data.dataset import Tensors
@@ -273,7 +274,7 @@ def _check_fit(part: Part, experiment: Experiment) -> None:
         array = inputs[name] if isinstance(inputs, dict) else inputs
         item = shape.item if isinstance(shape, SequenceShape) else shape
         if isinstance(item, Vector) and array.ndim == len(shape.sizes) + 1 and array.shape[-1] != item.features:
-            found = _counted(array.shape[-1], "feature")
+            found = counted(array.shape[-1], "feature")
             what = f"{part.title} has samples of {found}, and the network reads {item.features}"
             raise DataError(what, help="give the same features as in training, in the same order")
         _check_steps(part, array, shape)
@@ -287,10 +288,6 @@ def _check_steps(part: Part, array: Array, shape: Shape) -> None:
     wrong = np.flatnonzero(lengths != shape.time)
     if wrong.size:
         row = int(wrong[0])
-        found = _counted(int(lengths[row]), "step")
+        found = counted(int(lengths[row]), "step")
         what = f"{part.title}: '{samples.names[row]}' has {found}, and the network reads sequences of {shape.time}"
         raise DataError(what, help="cut the sequence or fill it up; or train on sequences of different lengths")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

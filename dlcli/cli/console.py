@@ -142,13 +142,3 @@ def table(rows: list[list[str]], *, right: Collection[int] = ()) -> str:
 def data_used(used: str, asked: str) -> str:
     """What a training read: `mnist`, or `digits in place of mnist`."""
     return used if used == asked else f"{used} in place of {asked}"
-
-
-def duration(seconds: float) -> str:
-    """`8.3 s`, `2 min 5 s`, `1 h 12 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"

@@ -10,9 +10,10 @@ from dlcli.app.kept_runs.comparison import ABSENT, Comparison, Value, without_fi
 from dlcli.app.kept_runs.epochs import curve
 from dlcli.app.kept_runs.record import KeptRun, number, number_at, plugin_words, text_at, value_at, whole_at
 from dlcli.app.kept_runs.story import Story
-from dlcli.cli.console import data_used, duration, table
+from dlcli.cli.console import data_used, table
 from dlcli.cli.foreign_text import cut_in_the_middle, figure, one_line
 from dlcli.cli.sparkline import sparkline
+from dlcli.config.words import duration
 from dlcli.config.yaml_output import inline_yaml
 from dlcli.runtime.durable_files import size_text
 

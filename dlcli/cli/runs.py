@@ -12,6 +12,7 @@ import typer
 from dlcli.cli.completion import complete_run
 from dlcli.cli.console import is_interactive, output_width, print_json, print_notice, print_progress, print_result
 from dlcli.cli.options import Json, RunArgument, RunsDir
+from dlcli.config.words import counted
 from dlcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def remove_command(
     if json:
         print_json({"removed": [removal.as_json() for removal in planned]})
     else:
-        print_result(f"removed {_counted(len(planned))}")
+        print_result(f"removed {counted(len(planned), 'run')}")
 
 
 def _planned_lines(planned: list[Removal]) -> list[str]:
@@ -139,9 +140,5 @@ def _is_wanted(count: int, *, json: bool) -> bool:
     """
     if json or not (is_interactive(sys.stdin) and is_interactive(sys.stderr)):
         raise UsageError("nothing was removed: there is no terminal to ask on", help="repeat the command with --yes")
-    answer = typer.prompt(f"Remove {_counted(count)}? [y/N]", default="n", show_default=False, prompt_suffix=" ", err=True)
+    answer = typer.prompt(f"Remove {counted(count, 'run')}? [y/N]", default="n", show_default=False, prompt_suffix=" ", err=True)
     return str(answer).strip().lower() in ("y", "yes")
-
-
-def _counted(count: int) -> str:
-    return f"{count} run{'' if count == 1 else 's'}"

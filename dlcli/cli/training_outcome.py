@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from dlcli.cli.console import data_used, duration
+from dlcli.cli.console import data_used
+from dlcli.config.words import duration
 
 if TYPE_CHECKING:
     from dlcli.app.runs import Run

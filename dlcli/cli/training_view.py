@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, Final, NamedTuple
 
-from dlcli.cli.console import duration
 from dlcli.cli.live_region import Line, Span
 from dlcli.cli.sparkline import sparkline
 from dlcli.config.diagnostics import MAX_WIDTH
+from dlcli.config.words import duration
 from dlcli.runtime.durable_files import size_text
 from dlcli.training.progress import Progress
 

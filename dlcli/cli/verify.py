@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlcli.cli.console import duration, print_error, print_json, print_notice, print_result
+from dlcli.cli.console import print_error, print_json, print_notice, print_result
 from dlcli.cli.options import DataDir, Json, Plugins, RunArgument, RunsDir
+from dlcli.config.words import duration
 from dlcli.errors import EXIT_OK, CheckpointError
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import numpy as np
 from dlcli.app.pages.figures import FAINT, GRID, INK, PAPER, SERIES, Figure, Rows, drawn, label
 from dlcli.app.report.class_scores import Array, Scores, expected_calibration_error, macro, scores
 from dlcli.app.report.parts import Figures, Note, Part, Side, Table
-from dlcli.app.report.words import counted, percent
+from dlcli.app.report.words import percent
+from dlcli.config.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,7 +16,7 @@ from dlcli.app.report.gather import Saved
 from dlcli.app.report.parts import Facts, Figures, Note, Part, Section, Table
 from dlcli.app.report.shown_samples import sample_parts
 from dlcli.app.report.values import prefix_of
-from dlcli.app.report.words import counted
+from dlcli.config.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas

@@ -12,7 +12,8 @@ from dlcli.app.pages.page import number
 from dlcli.app.report.data import notices, samples_told
 from dlcli.app.report.gather import Saved
 from dlcli.app.report.language import perplexity
-from dlcli.app.report.words import counted, percent, seconds
+from dlcli.app.report.words import percent
+from dlcli.config.words import counted, duration
 
 if TYPE_CHECKING:
     from dlcli.training.outcomes.answers import JudgedClasses, JudgedLabels, JudgedOutput, JudgedValues
@@ -32,7 +33,7 @@ def _training(saved: Saved) -> str:
     if saved.run.parameters is not None:
         network += f" of {counted(saved.run.parameters, 'parameter')}"
     epochs = f" for {counted(saved.run.epochs, 'epoch')}" if saved.run.epochs else ""
-    took = f" in {seconds(saved.run.train_seconds)}" if saved.run.train_seconds else ""
+    took = f" in {duration(saved.run.train_seconds)}" if saved.run.train_seconds else ""
     device = text_at(record, "device_title") or text_at(record, "device")
     on = f" on {label(device, 60)}" if device else ""
     ended = _ENDS.get(text_at(record, "finished") or "", "")
@@ -152,7 +153,7 @@ def key_facts(saved: Saved) -> list[tuple[str, str | int | float | None]]:
     if run.parameters is not None:
         facts.append(("parameters", run.parameters))
     if run.train_seconds:
-        facts.append(("training", seconds(run.train_seconds)))
+        facts.append(("training", duration(run.train_seconds)))
     return facts
 
 

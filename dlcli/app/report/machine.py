@@ -11,8 +11,9 @@ from dlcli.app.pages.figures import SERIES, Figure, Rows, drawn, label
 from dlcli.app.report.curves import SIZE
 from dlcli.app.report.gather import Saved
 from dlcli.app.report.parts import Code, Facts, Figures, Note, Section, Table
-from dlcli.app.report.words import seconds, times
+from dlcli.app.report.words import times
 from dlcli.config.data import Csv, TextLines, Ts
+from dlcli.config.words import duration
 from dlcli.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ def timing_section(saved: Saved) -> Section:
     facts: list[tuple[str, str | int | float | None]] = []
     training, total = saved.run.train_seconds, number_at(record, "total_seconds")
     if training:
-        facts.append(("training", seconds(training)))
+        facts.append(("training", duration(training)))
     if total:
-        facts.append(("with judging and saving", seconds(total)))
+        facts.append(("with judging and saving", duration(total)))
     rate = number_at(record, "samples_per_second")
     if rate:
         facts.append(("samples a second", round(rate)))

@@ -9,11 +9,6 @@ from dlcli.app.pages.figures import label
 from dlcli.app.pages.page import number
 
 
-def counted(count: int, noun: str) -> str:
-    """`1 epoch`, `60,000 samples`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def times(count: int) -> str:
     """`once`, `twice`, `3 times`."""
     return {1: "once", 2: "twice"}.get(count, f"{count:,} times")
@@ -33,14 +28,6 @@ def listed(names: Sequence[str], most: int = 6) -> str:
     if len(names) > most:
         return f"{', '.join(shown)} and {len(names) - most} more"
     return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1]))) if shown else ""
-
-
-def seconds(value: float) -> str:
-    """`8.3 s`, `2 min 5 s`, `1 h 12 min`."""
-    if value < 60:
-        return f"{value:.1f} s"
-    minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"
 
 
 def slug(text: str) -> str:

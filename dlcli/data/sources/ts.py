@@ -14,11 +14,12 @@ from dlcli.config.data.series import Missing
 from dlcli.config.facts import DataFacts
 from dlcli.config.shapes import Sequence, Time, Vector
 from dlcli.config.tree import shortened
+from dlcli.config.words import counted
 from dlcli.data.directories import Directories
 from dlcli.data.raw import Array, NewSamples, RawData, RawSplit
 from dlcli.data.sources.located import locate
 from dlcli.data.sources.text_file import TextFile, number_in
-from dlcli.data.sources.ts_file import LABEL, LENGTHS, TsFile, counted, read_ts
+from dlcli.data.sources.ts_file import LABEL, LENGTHS, TsFile, read_ts
 from dlcli.errors import DataError
 
 _TRAIN: Final = re.compile(r"_train(?=\.ts$)", re.IGNORECASE)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dlcli.config.data.series import Missing
 from dlcli.config.tree import shortened
 from dlcli.config.values import LARGEST_FLOAT
+from dlcli.config.words import counted
 from dlcli.data.sources.growth import check_growth
 from dlcli.data.sources.missing_values import filled
 from dlcli.data.sources.text_file import TextFile, number_in
@@ -215,8 +216,3 @@ def _check_alike(series: _Series, header: TsHeader, path: Path, first: _Series) 
 
 
 LENGTHS: Final = "mend the line, or write `@equalLength false` and no `@seriesLength`: then series may differ in length"
-
-
-def counted(number: int, one: str) -> str:
-    """`1 step`, `2 steps`."""
-    return f"{number} {one}" if number == 1 else f"{number} {one}s"

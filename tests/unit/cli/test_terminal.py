@@ -16,9 +16,10 @@ import torch
 
 from dlcli.app.predictions import Predictions
 from dlcli.app.text_generation import Continuation
-from dlcli.cli.console import duration, is_interactive, losable, print_error, print_json, print_notice, print_progress, table
+from dlcli.cli.console import is_interactive, losable, print_error, print_json, print_notice, print_progress, table
 from dlcli.cli.predict import _show_predictions, _show_text
 from dlcli.cli.progress_display import progress_display
+from dlcli.config.words import duration
 from dlcli.training.observers import epoch_line
 from dlcli.training.progress import Progress
 

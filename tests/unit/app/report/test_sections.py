@@ -30,7 +30,8 @@ from dlcli.app.report.parts import Code, Facts, Figures, Gallery, Part, Quotes, 
 from dlcli.app.report.shown_samples import sample_parts
 from dlcli.app.report.sparklines import Line, sparkline
 from dlcli.app.report.values import value_parts
-from dlcli.app.report.words import counted, listed, percent, seconds, slug, times
+from dlcli.app.report.words import listed, percent, slug, times
+from dlcli.config.words import counted, duration
 from dlcli.errors import CheckpointError
 from dlcli.training.outcomes.answers import Calibration, Errors, JudgedOutput, JudgedValues, ShownValues, StepMistakes
 from dlcli.training.outcomes.outcome import ClassCounts, DataDigest, Example, Outcome
@@ -70,7 +71,7 @@ def test_numbers_in_sentences() -> None:
     assert percent(0.99876) == "99.88\N{NO-BREAK SPACE}%"
     assert percent(1) == "100.0\N{NO-BREAK SPACE}%"
     assert percent(math.nan) == "nan"
-    assert [seconds(value) for value in (8.26, 125, 4320)] == ["8.3 s", "2 min 5 s", "1 h 12 min"]
+    assert [duration(value) for value in (8.26, 125, 4320)] == ["8.3 s", "2 min 5 s", "1 h 12 min"]
     assert listed([]) == ""
     assert listed(["a"]) == "a"
     assert listed(["a", "b", "c"]) == "a, b and c"
