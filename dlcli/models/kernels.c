@@ -1,4 +1,4 @@
-/* Steps of layers for which torch needs several passes over memory, each in one, on the CPU in float32.
+/* What torch needs several passes over memory for, in one, on the CPU in float32.
 
    Called from kernels.py, which says what the arrays are. Each function shares its rows or images out to OpenMP's threads in
    equal parts. NaN comes out wherever it goes in. */
@@ -80,6 +80,70 @@ INLINE float hyperbolic_tangent(float x) {
     return magnitude < 0.625f ? near : far;
 }
 
+/* ------------------------------------------------------------------------------------------------------------ registers */
+
+/* As many numbers at a time as fit into one. */
+#if defined(__AVX512F__)
+#define BLOCK 16
+#elif defined(__AVX2__)
+#define BLOCK 8
+#else
+#define BLOCK 4
+#endif
+typedef float Floats __attribute__((vector_size(BLOCK * 4), aligned(4), may_alias));
+typedef int32_t Ints __attribute__((vector_size(BLOCK * 4), aligned(4), may_alias));
+typedef uint8_t Bytes __attribute__((vector_size(BLOCK), aligned(1), may_alias));
+
+/* ------------------------------------------------------------------------------------------------- products of each step */
+
+/* Columns of a matrix that are multiplied at a time, and rows, so that sums stay in registers. */
+#define PANEL 32
+#define IN_PANEL (PANEL / BLOCK)
+#define ROWS_AT_A_TIME (BLOCK == 16 ? 8 : 2)
+
+/* Rows of `values` times columns of a matrix of `depth` rows. */
+INLINE void multiply_block(size rows, size depth, size columns, const float *values, size value_step, const float *panel,
+                           float *products, size product_step) {
+    Floats sums[8][IN_PANEL] = {};
+    for (size k = 0; k < depth; k++) {
+        const Floats *weights = (const Floats *)(panel + k * PANEL);
+#pragma GCC unroll 8
+        for (size row = 0; row < rows; row++) {
+            float value = values[row * value_step + k];
+#pragma GCC unroll 8
+            for (size part = 0; part < IN_PANEL; part++) sums[row][part] += value * weights[part];
+        }
+    }
+    if (columns < PANEL) {
+        for (size row = 0; row < rows; row++)
+            memcpy(products + row * product_step, sums[row], (size_t)columns * sizeof(float));
+        return;
+    }
+#pragma GCC unroll 8
+    for (size row = 0; row < rows; row++)
+#pragma GCC unroll 8
+        for (size part = 0; part < IN_PANEL; part++) ((Floats *)(products + row * product_step))[part] = sums[row][part];
+}
+
+/* `values` (rows, depth) times a matrix (depth, columns), which lies as panels (columns / PANEL, depth, PANEL), the last filled
+   up. A sum goes through `depth` in order, whichever thread has its row and whatever the other rows are. */
+static void multiply(size begin, size end, size depth, size columns, const float *values, size value_step, const float *panels,
+                     float *products) {
+    for (size column = 0; column < columns; column += PANEL)
+        for (size row = begin; row < end; row += ROWS_AT_A_TIME) {
+            const float *first = values + row * value_step, *panel = panels + column * depth;
+            float *product = products + row * columns + column;
+            switch (end - row < ROWS_AT_A_TIME ? end - row : ROWS_AT_A_TIME) {
+#define CASE(rows)                                                                                       \
+    case rows:                                                                                           \
+        multiply_block(rows, depth, columns - column, first, value_step, panel, product, columns); \
+        break;
+                CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
+#undef CASE
+            }
+        }
+}
+
 /* ------------------------------------------------------------------------------------------------------------------ GRU */
 
 /* `gates` holds what comes from the inputs, and then the reset, the update and the new gate. */
@@ -102,10 +166,17 @@ static void gru_forward_rows(size begin, size end, size hidden, const float *fro
     }
 }
 
-void gru_forward(size rows, size hidden, const float *from_state, const float *bias, const float *state, float *gates,
-                 float *share, float *next) {
-    SHARE_OUT
-    gru_forward_rows(rows * THREAD / THREADS, rows * (THREAD + 1) / THREADS, hidden, from_state, bias, state, gates, share, next);
+/* From the first of `states` (steps + 1, rows, hidden) to all others; `room` is for a step's products (rows, 3 * hidden). */
+void gru_forward(size steps, size rows, size hidden, const float *panels, const float *bias, float *states, float *gates,
+                 float *shares, float *room) {
+    SHARE_OUT {
+        size begin = rows * THREAD / THREADS, end = rows * (THREAD + 1) / THREADS, one = rows * hidden;
+        for (size step = 0; step < steps; step++) {
+            float *state = states + step * one;
+            multiply(begin, end, hidden, 3 * hidden, state, hidden, panels, room);
+            gru_forward_rows(begin, end, hidden, room, bias, state, gates + 3 * step * one, shares + step * one, state + one);
+        }
+    }
 }
 
 static void gru_backward_rows(size begin, size end, size hidden, const float *grad, const float *more, size more_stride,
@@ -130,11 +201,19 @@ static void gru_backward_rows(size begin, size end, size hidden, const float *gr
     }
 }
 
-void gru_backward(size rows, size hidden, const float *grad, const float *more, size more_stride, const float *gates,
-                  const float *share, const float *state, float *grad_gates, float *past) {
-    SHARE_OUT
-    gru_backward_rows(rows * THREAD / THREADS, rows * (THREAD + 1) / THREADS, hidden, grad, more, more_stride, gates, share,
-                      state, grad_gates, past);
+/* From `grad`, the gradient of the last state, to that of the first, in the same place. */
+void gru_backward(size steps, size rows, size hidden, const float *panels, float *grad, const float *more, size more_step,
+                  size more_stride, const float *gates, const float *shares, const float *states, float *grad_gates,
+                  float *past) {
+    SHARE_OUT {
+        size begin = rows * THREAD / THREADS, end = rows * (THREAD + 1) / THREADS, one = rows * hidden;
+        for (size step = steps - 1; step >= 0; step--) {
+            float *grad_opened = grad_gates + 4 * step * one;
+            gru_backward_rows(begin, end, hidden, grad, more + step * more_step, more_stride, gates + 3 * step * one,
+                              shares + step * one, states + step * one, grad_opened, past);
+            multiply(begin, end, 3 * hidden, hidden, grad_opened + hidden, 4 * hidden, panels, grad);
+        }
+    }
 }
 
 /* ---------------------------------------------------------------------------------------------------- Elman's network */
@@ -152,10 +231,16 @@ static void rnn_forward_values(size begin, size end, size relu, const float *fro
     }
 }
 
-void rnn_forward(size rows, size hidden, size relu, const float *from_input, const float *from_state, float *next) {
-    size values = rows * hidden;
-    SHARE_OUT
-    rnn_forward_values(values * THREAD / THREADS, values * (THREAD + 1) / THREADS, relu, from_input, from_state, next);
+void rnn_forward(size steps, size rows, size hidden, size relu, const float *panels, const float *from_inputs, float *states,
+                 float *room) {
+    SHARE_OUT {
+        size begin = rows * THREAD / THREADS, end = rows * (THREAD + 1) / THREADS, one = rows * hidden;
+        for (size step = 0; step < steps; step++) {
+            float *state = states + step * one;
+            multiply(begin, end, hidden, hidden, state, hidden, panels, room);
+            rnn_forward_values(begin * hidden, end * hidden, relu, from_inputs + step * one, room, state + one);
+        }
+    }
 }
 
 static void rnn_backward_rows(size begin, size end, size hidden, size relu, const float *grad, const float *more,
@@ -173,11 +258,17 @@ static void rnn_backward_rows(size begin, size end, size hidden, size relu, cons
     }
 }
 
-void rnn_backward(size rows, size hidden, size relu, const float *grad, const float *more, size more_stride, const float *next,
-                  float *grad_sum) {
-    SHARE_OUT
-    rnn_backward_rows(rows * THREAD / THREADS, rows * (THREAD + 1) / THREADS, hidden, relu, grad, more, more_stride, next,
-                      grad_sum);
+void rnn_backward(size steps, size rows, size hidden, size relu, const float *panels, float *grad, const float *more,
+                  size more_step, size more_stride, const float *states, float *grad_sums) {
+    SHARE_OUT {
+        size begin = rows * THREAD / THREADS, end = rows * (THREAD + 1) / THREADS, one = rows * hidden;
+        for (size step = steps - 1; step >= 0; step--) {
+            float *grad_sum = grad_sums + step * one;
+            rnn_backward_rows(begin, end, hidden, relu, grad, more + step * more_step, more_stride, states + (step + 1) * one,
+                              grad_sum);
+            multiply(begin, end, hidden, hidden, grad_sum, hidden, panels, grad);
+        }
+    }
 }
 
 /* ----------------------------------------------------------------------------------------------------------------- LSTM */
@@ -205,10 +296,16 @@ static void lstm_forward_rows(size begin, size end, size hidden, const float *fr
     }
 }
 
-void lstm_forward(size rows, size hidden, const float *from_state, const float *cell, float *gates, float *next_cell,
-                  float *next) {
-    SHARE_OUT
-    lstm_forward_rows(rows * THREAD / THREADS, rows * (THREAD + 1) / THREADS, hidden, from_state, cell, gates, next_cell, next);
+void lstm_forward(size steps, size rows, size hidden, const float *panels, float *states, float *cells, float *gates,
+                  float *room) {
+    SHARE_OUT {
+        size begin = rows * THREAD / THREADS, end = rows * (THREAD + 1) / THREADS, one = rows * hidden;
+        for (size step = 0; step < steps; step++) {
+            float *state = states + step * one, *cell = cells + step * one;
+            multiply(begin, end, hidden, 4 * hidden, state, hidden, panels, room);
+            lstm_forward_rows(begin, end, hidden, room, cell, gates + 4 * step * one, cell + one, state + one);
+        }
+    }
 }
 
 static void lstm_backward_rows(size begin, size end, size hidden, const float *grad, const float *more, size more_stride,
@@ -234,11 +331,18 @@ static void lstm_backward_rows(size begin, size end, size hidden, const float *g
     }
 }
 
-void lstm_backward(size rows, size hidden, const float *grad, const float *more, size more_stride, const float *gates,
-                   const float *cell, const float *next_cell, float *grad_gates, float *grad_cell) {
-    SHARE_OUT
-    lstm_backward_rows(rows * THREAD / THREADS, rows * (THREAD + 1) / THREADS, hidden, grad, more, more_stride, gates, cell,
-                       next_cell, grad_gates, grad_cell);
+void lstm_backward(size steps, size rows, size hidden, const float *panels, float *grad, const float *more, size more_step,
+                   size more_stride, const float *gates, const float *cells, float *grad_gates, float *grad_cell) {
+    SHARE_OUT {
+        size begin = rows * THREAD / THREADS, end = rows * (THREAD + 1) / THREADS, one = rows * hidden;
+        for (size step = steps - 1; step >= 0; step--) {
+            const float *cell = cells + step * one;
+            float *grad_opened = grad_gates + 4 * step * one;
+            lstm_backward_rows(begin, end, hidden, grad, more + step * more_step, more_stride, gates + 4 * step * one, cell,
+                               cell + one, grad_opened, grad_cell);
+            multiply(begin, end, 4 * hidden, hidden, grad_opened, 4 * hidden, panels, grad);
+        }
+    }
 }
 
 /* ---------------------------------------------------------------------------------------- max-pool and ReLU, channels last */
@@ -321,17 +425,8 @@ void pool_backward(size images_count, size height, size width, size channels, si
 
 /* ------------------------------------------------- convolution of few channels, max-pool and ReLU, channels last, in one */
 
-/* As many output channels at a time as fit into a register. */
-#if defined(__AVX512F__)
-#define BLOCK 16
-#elif defined(__AVX2__)
-#define BLOCK 8
-#else
-#define BLOCK 4
-#endif
-typedef float Floats __attribute__((vector_size(BLOCK * 4), aligned(4), may_alias));
-typedef int32_t Ints __attribute__((vector_size(BLOCK * 4), aligned(4), may_alias));
-typedef uint8_t Bytes __attribute__((vector_size(BLOCK), aligned(1), may_alias));
+/* Floats of what a processor fetches from memory at once. */
+#define LINE 16
 
 /* `mask` is -1 where the first is wanted, and 0 where the second is. */
 #define CHOOSE(mask, first, second) (((mask) & (first)) | (~(mask) & (second)))
@@ -411,9 +506,18 @@ INLINE size given_at(const Convolved *s, size row, size column) {
     return row / s->out_height * pixels * s->outputs + pixel * s->pixel_step;
 }
 
+/* Has the memory of the next image's row fetched: channels first, a pixel's numbers lie far from each other, and in a large batch
+   no processor guesses which come next. */
+INLINE void fetch_next(const Convolved *s, const float *given, size row) {
+    size numbers = s->out_width * s->outputs;
+    const float *first = given + (row + s->out_height) * numbers;
+    for (size i = 0; i < numbers; i += LINE) __builtin_prefetch(first + i, 0, 2);
+}
+
 static void convolve_rows(size begin, size end, const Convolved *shape, const float *images, const float *weight,
                           const float *bias, float *pooled, uint8_t *where) {
-    for (size row = begin; row < end; row++)
+    for (size row = begin; row < end; row++) {
+        fetch_next(shape, pooled, row);
         for (size column = 0; column < shape->out_width; column++) {
             const float *first = window_of(shape, images, row, column);
             float *out = pooled + given_at(shape, row, column);
@@ -426,6 +530,7 @@ static void convolve_rows(size begin, size end, const Convolved *shape, const fl
                     convolve_block(shape, first, weight + block, bias + block, out_block, place + block);
             }
         }
+    }
 }
 
 void convolve_forward(const Convolved *shape, size images_count, const float *images, const float *weight, const float *bias,
@@ -457,7 +562,8 @@ INLINE void add_four(const Convolved *s, const float *first, Floats grad, Ints p
 /* `grad_weight` has a row for each tap and one for the bias. */
 static void convolve_backward_rows(size begin, size end, const Convolved *shape, const float *images, const float *grad,
                                    const uint8_t *where, float *grad_weight) {
-    for (size row = begin; row < end; row++)
+    for (size row = begin; row < end; row++) {
+        fetch_next(shape, grad, row);
         for (size column = 0; column < shape->out_width; column++) {
             const float *first = window_of(shape, images, row, column);
             const float *of_window = grad + given_at(shape, row, column);
@@ -473,6 +579,7 @@ static void convolve_backward_rows(size begin, size end, const Convolved *shape,
                     add_block(shape, first, g, place, sums);
             }
         }
+    }
 }
 
 /* `parts` sums, each over an equal part of the windows, so that they are the same for any number of threads. */

@@ -24,12 +24,12 @@ _LEVELS: Final = {"AVX512": ("v4", "v3"), "AVX2": ("v3",)}
 _PLAIN: Final = (Tensor, torch.nn.Parameter)
 
 _ARGUMENTS: Final[Mapping[str, Sequence[Any]]] = {
-    "gru_forward": (*[c_int64] * 2, *[c_void_p] * 6),
-    "gru_backward": (*[c_int64] * 2, *[c_void_p] * 2, c_int64, *[c_void_p] * 5),
-    "rnn_forward": (*[c_int64] * 3, *[c_void_p] * 3),
-    "rnn_backward": (*[c_int64] * 3, *[c_void_p] * 2, c_int64, *[c_void_p] * 2),
-    "lstm_forward": (*[c_int64] * 2, *[c_void_p] * 5),
-    "lstm_backward": (*[c_int64] * 2, *[c_void_p] * 2, c_int64, *[c_void_p] * 5),
+    "gru_forward": (*[c_int64] * 3, *[c_void_p] * 6),
+    "gru_backward": (*[c_int64] * 3, *[c_void_p] * 3, *[c_int64] * 2, *[c_void_p] * 5),
+    "rnn_forward": (*[c_int64] * 4, *[c_void_p] * 4),
+    "rnn_backward": (*[c_int64] * 4, *[c_void_p] * 3, *[c_int64] * 2, *[c_void_p] * 2),
+    "lstm_forward": (*[c_int64] * 3, *[c_void_p] * 5),
+    "lstm_backward": (*[c_int64] * 3, *[c_void_p] * 3, *[c_int64] * 2, *[c_void_p] * 4),
     "pool_forward": (*[c_int64] * 6, *[c_void_p] * 3),
     "pool_backward": (*[c_int64] * 6, *[c_void_p] * 3),
     "convolve_forward": (c_void_p, c_int64, *[c_void_p] * 5),

@@ -101,7 +101,7 @@ class Recurrent(nn.RNNBase):
     def _run_stack(self, sequence: Tensor, weights: list[list[Tensor]]) -> tuple[Tensor, ...]:
         """All layers and directions on (batch, time, features): outputs and states."""
         start = self._carried_rows(sequence.shape[0]) if self.carried else self._zeros(sequence, len(weights), sequence.shape[0])
-        if has_pass(sequence, weights[0]):
+        if has_pass(sequence.transpose(0, 1), weights[0]):
             return self._run_passes(sequence.transpose(0, 1), start, weights)
         flat = [weight for group in weights for weight in group]
         return self._call(

@@ -1,8 +1,8 @@
 """A recurrent layer's pass over time in one direction, forward and back, on the CPU.
 
 torch multiplies a GRU's and an Elman network's inputs by their weights in each step, and computes a share of the weights'
-gradient in each step of the way back. Here that is one product each over all steps; what is left in a step is one product and
-one pass over the gates. The formulas are those of `torch.nn.RNN`, `LSTM` and `GRU`; only sums are taken in another order.
+gradient in each step of the way back. Here that is one product each over all steps; what is left in a step, one product and the
+gates, is in `time_loops.py`. The formulas are those of `torch.nn.RNN`, `LSTM` and `GRU`; only sums are taken in another order.
 
 Arrays are time-first: values (time, batch, features), outputs (time, batch, hidden), states (batch, hidden). Weights and biases
 are torch's; of a layer without biases both are None.
@@ -10,18 +10,21 @@ are torch's; of a layer without biases both are None.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional as F  # noqa: N812  # torch's own name for it
 
-from dlcli.models.gates import steps_for
 from dlcli.models.kernels import are_plain, refuse_second_derivative
+from dlcli.models.time_loops import loops_for
 
 Gradients = tuple[Tensor | None, ...]
+
+_FEW_SAMPLES: Final = 16
+_MANY_WEIGHTS: Final = 500_000
+"""2 MB of float32: more than a core's own cache holds on most processors."""
 
 
 class GruPass(Function):
@@ -37,10 +40,7 @@ class GruPass(Function):
             bias, bias_of_share = torch.cat((b_ih[: 2 * hidden] + b_hh[: 2 * hidden], b_ih[2 * hidden :])), b_hh[2 * hidden :]
         gates, states = F.linear(values, w_ih, bias), _states(values, state)
         shares = torch.empty_like(states[1:])
-        from_state, weight, steps = torch.empty_like(gates[0]), w_hh.t(), steps_for(values)
-        for of_step, share, before, following in _forward(gates, shares, states):
-            torch.mm(before, weight, out=from_state)
-            steps.gru_forward(of_step, from_state, bias_of_share, before, share, following)
+        loops_for(values).gru_forward(w_hh, bias_of_share, states, gates, shares)
         ctx.save_for_backward(values, w_ih, w_hh, gates, shares, states)
         ctx.has_biases = b_ih is not None
         ctx.set_materialize_grads(False)
@@ -50,19 +50,16 @@ class GruPass(Function):
     def backward(ctx: Any, grad_outputs: Tensor | None, grad_last: Tensor | None) -> Gradients:
         refuse_second_derivative()
         values, w_ih, w_hh, gates, shares, states = ctx.saved_tensors
-        hidden, steps = states.shape[2], steps_for(values)
+        hidden, grad = states.shape[2], _grad_of_last(grad_last, states)
         grad_gates = gates.new_empty(*gates.shape[:2], 4 * hidden)
-        grad, kept = _grad_of_last(grad_last, states), torch.zeros_like(states[0])
-        of_steps = zip(_backward(grad_outputs, gates, states, grad_gates), reversed(shares.unbind()), strict=True)
-        for (more, opened, before, grad_opened), share in of_steps:
-            steps.gru_backward(grad, more, opened, share, before, grad_opened, kept)
-            torch.mm(grad_opened[:, hidden:], w_hh, out=grad)
+        more = _grad_of_each(grad_outputs, states)
+        loops_for(values).gru_backward(w_hh, grad, more, gates, shares, states, grad_gates)
         flat = grad_gates.flatten(0, 1)
         grad_values, grad_w_ih, grad_b_ih = _of_inputs(ctx, values, flat[:, : 3 * hidden], w_ih.roll(hidden, 0))
         grad_w_hh = flat[:, hidden:].t() @ states[:-1].flatten(0, 1)
         grad_w_ih, grad_b_ih = grad_w_ih.roll(-hidden, 0), grad_b_ih.roll(-hidden, 0)
         grad_b_hh = torch.cat((grad_b_ih[: 2 * hidden], flat[:, 3 * hidden :].sum(0)))
-        return grad_values, grad + kept, grad_w_ih, grad_w_hh, *((grad_b_ih, grad_b_hh) if ctx.has_biases else (None, None))
+        return grad_values, grad, grad_w_ih, grad_w_hh, *((grad_b_ih, grad_b_hh) if ctx.has_biases else (None, None))
 
 
 class LstmPass(Function):
@@ -81,10 +78,7 @@ class LstmPass(Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         bias = b_ih + b_hh if b_ih is not None and b_hh is not None else None
         gates, states, cells = F.linear(values, w_ih, bias), _states(values, state), _states(values, cell)
-        from_state, weight, steps = torch.empty_like(gates[0]), w_hh.t(), steps_for(values)
-        for of_step, cell_before, cell_following, before, following in _forward(gates, cells, cells[1:], states):
-            torch.mm(before, weight, out=from_state)
-            steps.lstm_forward(of_step, from_state, cell_before, cell_following, following)
+        loops_for(values).lstm_forward(w_hh, states, cells, gates)
         ctx.save_for_backward(values, w_ih, w_hh, gates, states, cells)
         ctx.has_biases = b_ih is not None
         ctx.set_materialize_grads(False)
@@ -94,14 +88,9 @@ class LstmPass(Function):
     def backward(ctx: Any, grad_outputs: Tensor | None, grad_last: Tensor | None, grad_last_cell: Tensor | None) -> Gradients:
         refuse_second_derivative()
         values, w_ih, w_hh, gates, states, cells = ctx.saved_tensors
-        steps, grad_gates = steps_for(values), torch.empty_like(gates)
+        grad_gates, more = torch.empty_like(gates), _grad_of_each(grad_outputs, states)
         grad, grad_cell = _grad_of_last(grad_last, states), _grad_of_last(grad_last_cell, cells)
-        of_cells = zip(reversed(cells.unbind()[:-1]), reversed(cells.unbind()), strict=False)
-        for (more, opened, _, grad_opened), (cell_before, cell_following) in zip(
-            _backward(grad_outputs, gates, states, grad_gates), of_cells, strict=True
-        ):
-            steps.lstm_backward(grad, more, opened, cell_before, cell_following, grad_opened, grad_cell)
-            torch.mm(grad_opened, w_hh, out=grad)
+        loops_for(values).lstm_backward(w_hh, grad, more, gates, cells, grad_gates, grad_cell)
         flat = grad_gates.flatten(0, 1)
         grad_values, grad_w_ih, grad_b = _of_inputs(ctx, values, flat, w_ih)
         grad_w_hh = flat.t() @ states[:-1].flatten(0, 1)
@@ -123,11 +112,8 @@ class RnnPass(Function):
         relu: bool,
     ) -> tuple[Tensor, Tensor]:
         bias = b_ih + b_hh if b_ih is not None and b_hh is not None else None
-        from_inputs, states, weight = F.linear(values, w_ih, bias), _states(values, state), w_hh.t()
-        from_state, steps = torch.empty_like(states[0]), steps_for(values)
-        for from_input, before, following in _forward(from_inputs, states):
-            torch.mm(before, weight, out=from_state)
-            steps.rnn_forward(from_input, from_state, following, relu=relu)
+        from_inputs, states = F.linear(values, w_ih, bias), _states(values, state)
+        loops_for(values).rnn_forward(w_hh, from_inputs, states, relu=relu)
         ctx.save_for_backward(values, w_ih, w_hh, states)
         ctx.has_biases, ctx.relu = b_ih is not None, relu
         ctx.set_materialize_grads(False)
@@ -137,10 +123,8 @@ class RnnPass(Function):
     def backward(ctx: Any, grad_outputs: Tensor | None, grad_last: Tensor | None) -> Gradients:
         refuse_second_derivative()
         values, w_ih, w_hh, states = ctx.saved_tensors
-        grad, grad_sums, steps = _grad_of_last(grad_last, states), torch.empty_like(states[1:]), steps_for(values)
-        for more, following, _, grad_sum in _backward(grad_outputs, states[1:], states, grad_sums):
-            steps.rnn_backward(grad, more, following, grad_sum, relu=ctx.relu)
-            torch.mm(grad_sum, w_hh, out=grad)
+        grad, grad_sums = _grad_of_last(grad_last, states), torch.empty_like(states[1:])
+        loops_for(values).rnn_backward(w_hh, grad, _grad_of_each(grad_outputs, states), states, grad_sums, relu=ctx.relu)
         flat = grad_sums.flatten(0, 1)
         grad_values, grad_w_ih, grad_b = _of_inputs(ctx, values, flat, w_ih)
         grad_w_hh = flat.t() @ states[:-1].flatten(0, 1)
@@ -154,19 +138,11 @@ def _states(values: Tensor, first: Tensor) -> Tensor:
     return states
 
 
-def _forward(*kept: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """What is kept of each step; the last of it are the states: that before the step, and the one that follows."""
-    return zip(*(values.unbind() for values in kept), kept[-1].unbind()[1:], strict=False)
-
-
-def _backward(grad_outputs: Tensor | None, kept: Tensor, states: Tensor, grads: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Of each step, the last first, the gradient of its output, what was kept, the state before it and its gradients' room."""
+def _grad_of_each(grad_outputs: Tensor | None, states: Tensor) -> Tensor:
+    """Of each step's output, (time, batch, hidden), its features side by side."""
     if grad_outputs is None:
-        grad_outputs = states.new_zeros(1, 1, states.shape[2]).expand(len(kept), -1, -1)
-    else:
-        grad_outputs = grad_outputs.contiguous()
-    each = (grad_outputs, kept, states[:-1], grads)
-    return zip(*(reversed(values.unbind()) for values in each), strict=True)
+        return states.new_zeros(1, 1, states.shape[2]).expand_as(states[1:])
+    return grad_outputs if grad_outputs.stride(2) == 1 else grad_outputs.contiguous()
 
 
 def _grad_of_last(grad: Tensor | None, states: Tensor) -> Tensor:
@@ -206,7 +182,12 @@ def run_pass(mode: str, values: Tensor, states: tuple[Tensor, ...], weights: lis
 
 
 def has_pass(values: Tensor, weights: list[Tensor]) -> bool:
-    """Whether the passes take a sequence and a layer's weights."""
+    """Whether the passes take a sequence and a layer's weights, and are faster than torch's own layer.
+
+    Each thread reads all weights in each step: where they do not stay in its cache, a few samples are not worth that.
+    """
     kinds = {(tensor.device.type, tensor.dtype) for tensor in (values, *weights)}
     are_taken = kinds in ({("cpu", torch.float32)}, {("cpu", torch.float64)}) and len(weights) in (2, 4)
-    return are_taken and are_plain(values, *weights)
+    if not are_taken or not are_plain(values, *weights):
+        return False
+    return values.shape[1] >= _FEW_SAMPLES or weights[1].numel() <= _MANY_WEIGHTS
