@@ -34,6 +34,7 @@ from dlcli.cli.validate import validate_command
 from dlcli.cli.verify import verify_command
 from dlcli.config.diagnostics import ConfigError, nearest
 from dlcli.errors import EXIT_BUG, EXIT_OK, EXIT_SIGINT, DlcliError, Interrupted
+from dlcli.runtime.shared_cores import CoreTimes, core_times, let_waiting_threads_sleep
 from dlcli.runtime.signals import heeded
 
 app = typer.Typer(
@@ -69,19 +70,22 @@ def _print_version(value: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001  # its callback has shown it
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and leave.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")] = False,  # noqa: ARG001  # `run` reads it
 ) -> None:
-    pass
+    started, now = context.obj, core_times()
+    if started is not None and now is not None:
+        let_waiting_threads_sleep(started, now)
 
 
 def main() -> None:
     """The entry point of the `dlcli` script."""
     for number in heeded():
         signal.signal(number, _interrupt)
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], core_times()))
 
 
 _received: list[int] = []
@@ -94,11 +98,12 @@ def _interrupt(number: int, _: FrameType | None) -> None:
     raise Interrupted(number)
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str], started: CoreTimes | None = None) -> int:
     """Runs one command.
 
     Args:
         arguments: what stands behind `dlcli`.
+        started: when the process did, if this is all that it does.
 
     Returns:
         The exit code.
@@ -108,7 +113,7 @@ def run(arguments: Sequence[str]) -> int:
     if not arguments or (len(arguments) == 1 and arguments[0] in _groups()):
         arguments = [*arguments, "--help"]
     try:
-        code = app(args=arguments, prog_name="dlcli", standalone_mode=False)
+        code = app(args=arguments, prog_name="dlcli", standalone_mode=False, obj=started)
     except (Exception, KeyboardInterrupt, Interrupted) as error:
         if debug:
             traceback.print_exception(error)
