@@ -20,7 +20,9 @@ from dlcli.models.kernels import flushed_denormals, library
 from dlcli.plugins import plugin_errors
 from dlcli.runtime.device import choose_device, device_title
 from dlcli.runtime.memory import keep_freed_memory, memory_errors, peak_memory
+from dlcli.runtime.products import products_in
 from dlcli.runtime.seed import seeded
+from dlcli.training.compilation import compilation_errors
 from dlcli.training.trainer import Trainer
 
 _SECONDS: Final = 2.0
@@ -82,7 +84,13 @@ def bench(
     keep_freed_memory()
     with plugin_errors(), memory_errors():
         experiment, dataset = open_experiment(config, overrides, data_dir, notice)
-        with seeded(experiment.train.seed, deterministic=experiment.train.deterministic), flushed_denormals():
+        train = experiment.train
+        with (
+            seeded(train.seed, deterministic=train.deterministic),
+            flushed_denormals(),
+            products_in(train.precision),
+            compilation_errors(),
+        ):
             trainer = build_trainer(experiment, dataset, device)
             trainer.spec = trainer.spec.model_copy(update={"max_steps": None})
             return _measured(trainer, experiment.graph.flops())

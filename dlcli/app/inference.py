@@ -22,6 +22,7 @@ from dlcli.models.kernels import flushed_denormals
 from dlcli.models.valid_steps import fill_padding
 from dlcli.plugins import plugin_errors
 from dlcli.runtime.memory import memory_errors
+from dlcli.runtime.products import products_in
 from dlcli.runtime.seed import determinism_errors, seeded
 from dlcli.training.evaluation import evaluation_batch_size
 from dlcli.training.target_scale import TargetScale
@@ -83,6 +84,7 @@ def score(
         memory_errors(),
         determinism_errors(),
         flushed_denormals(),
+        products_in("float32"),
     ):
         for batch in batches.in_order():
             outputs = batch.through(network)

@@ -41,10 +41,12 @@ from dlcli.models.network import build_network
 from dlcli.plugins import plugin_errors
 from dlcli.runtime.device import choose_device
 from dlcli.runtime.memory import keep_freed_memory, memory_errors
+from dlcli.runtime.products import products_in
 from dlcli.runtime.seed import determinism_errors, seeded
 from dlcli.runtime.signals import StoppedError, StopRequest, watching_signals
 from dlcli.training.checkpoint import load_checkpoint
 from dlcli.training.checkpoint_folder import best_saved
+from dlcli.training.compilation import compilation_errors
 from dlcli.training.fitting_batch import memory_notice, smaller_batches
 from dlcli.training.loggers import check_installed
 from dlcli.training.loop import fit
@@ -125,7 +127,7 @@ def _train(
     if resumption:
         check_same_data(resumption.record, dataset)
     seeding = seeded(experiment.train.seed, deterministic=experiment.train.deterministic)
-    with watching_signals() as stop, seeding, flushed_denormals():
+    with watching_signals() as stop, seeding, flushed_denormals(), products_in(experiment.train.precision):
         with plugin_errors(), memory_errors():
             trainer = build_trainer(experiment, dataset, device)
         notice = memory_notice(trainer)
@@ -212,7 +214,7 @@ def _run(
             observer.notice(warning.in_one_line())
         point_latest_at(folder)
         attach_loggers(loggers, trainer, experiment, folder)
-        with plugin_errors(), memory_errors(lambda: smaller_batches(trainer)), determinism_errors():
+        with plugin_errors(), memory_errors(lambda: smaller_batches(trainer)), determinism_errors(), compilation_errors():
             fit(trainer, folder, observer, stop)
             figures = _judged(trainer, folder, observer, stop, keeper) if trainer.progress.finished is not None else None
         keeper.write()

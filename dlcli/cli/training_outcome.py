@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from dlcli.cli.console import data_used
@@ -88,7 +87,7 @@ def _rows(run: Run) -> dict[str, list[str]]:
         "test": figures,
         "run": [str(run.path)],
         "report": [str(report)] if report.is_file() else [],
-        "next": list(_next_commands(run)),
+        "next": _next_commands(run),
     }
 
 
@@ -102,17 +101,10 @@ def _figures(test: Mapping[str, float]) -> list[str]:
     return [*(f"{output}: {', '.join(figures)}" for output, figures in lines.items()), *([", ".join(own)] if own else [])]
 
 
-def _next_commands(run: Run) -> Iterator[str]:
+def _next_commands(run: Run) -> list[str]:
     """What the run can be put to now; one that was interrupted first goes on."""
-    from dlcli.app.kept_runs.record import plugin_words  # pydantic: not for --help
+    from dlcli.app.kept_runs.next_steps import next_steps  # pydantic: not for --help
+    from dlcli.app.kept_runs.record import KeptRun
 
-    record, path, plugins = run.record, str(run.path), plugin_words(run.record)
-    if record["status"] != "completed":
-        yield shlex.join(["dlcli", "train", "--resume", path, *plugins])
-        return
-    split = next(name for name in ("test", "valid", "train") if record["data"]["samples"][name])
-    yield shlex.join(["dlcli", "eval", path, *([] if split == "test" else ["--split", split]), *plugins])
-    yield shlex.join(["dlcli", "explain", path, *plugins])
-    given = ["--prompt", "TEXT"] if record["data"]["used"] == "text" else ["FILE"]
-    yield shlex.join(["dlcli", "predict", path, *given, *plugins])
-    yield shlex.join(["dlcli", "export", path, "--to", "python", *plugins])
+    steps = [step.command for step in next_steps(KeptRun(run.path, run.record), has_checkpoint=True)]
+    return steps if run.record["status"] == "completed" else steps[:1]

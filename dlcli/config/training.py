@@ -108,9 +108,14 @@ class TrainSpec(Spec):
     and Peng, 1990). Each row of a batch then follows the same row of the one before, for data that is one long sequence."""
     loggers: Annotated[tuple[LoggerSpec, ...], Choice("logger", lambda: LOGGERS)] = ()
     """A list of where else the course is written, for example [tensorboard]."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of what is computed in a step: bfloat16 has the range of float32 and three digits; weights, losses and what is judged stay
-    float32 (Kalamkar et al., 2019, arXiv:1905.12322)."""
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    """Of what is computed in a step: bfloat16 has the range of float32 and three digits; tf32 has four, in products on a CUDA GPU
+    alone. Weights, losses and what is judged stay float32 (Kalamkar et al., 2019, arXiv:1905.12322)."""
+    cuda_graph: bool = False
+    """Whether a step on a CUDA GPU is recorded once and then replayed as a whole, which makes steps of small networks faster.
+    Where that can't be, a line says why, and steps are run as ever; on other devices it changes nothing."""
+    compile: bool = False
+    """Whether `torch.compile` makes code of the network for training, which takes up to minutes in the first step."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Of weights, order, augmentation and dropout."""
     deterministic: bool = False

@@ -96,7 +96,7 @@ def _moved(images: Tensor, draws: Sequence[_Draw]) -> Tensor:
             linear = _linear(spec, numbers[:, 0])
             matrix = linear @ matrix
             bend = bend if bend is None else torch.einsum("bij,bhwj->bhwi", linear, bend)
-    to_unit = torch.tensor([2 / width, 2 / height], device=images.device)
+    to_unit = torch.cat((images.new_full((1,), 2 / width), images.new_full((1,), 2 / height)))
     matrix = matrix * to_unit[:, None]
     x, y = _centred(width, images.device), _centred(height, images.device)
     across = matrix[:, None, :, 0] * x[:, None]

@@ -82,6 +82,11 @@ class Batches:
         self.in_streams = in_streams
 
     @property
+    def have_lengths(self) -> bool:
+        """Whether the numbers of steps of the samples differ, and with them the sizes of batches."""
+        return self._lengths is not None
+
+    @property
     def num_samples(self) -> int:
         """Of the split."""
         return len(self._split)

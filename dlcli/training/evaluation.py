@@ -15,6 +15,7 @@ from dlcli.data.dataset import Dataset, Tensors
 from dlcli.data.preprocessing import Preprocessing
 from dlcli.errors import UsageError
 from dlcli.models.carried_state import carry_state, restore_state, state_of
+from dlcli.runtime.products import products_in
 from dlcli.runtime.signals import StopRequest
 from dlcli.training.divergence import first_bad
 from dlcli.training.objectives import Objective
@@ -70,7 +71,7 @@ def evaluate(
         StoppedError: somebody asked to stop before all samples were judged.
     """
     tally, stop = objective.tally(), stop or StopRequest()
-    with _judged(network, carries=batches.in_streams), torch.inference_mode():
+    with _judged(network, carries=batches.in_streams), torch.inference_mode(), products_in("float32"):
         for batch in batches.in_order():
             stop.check()
             outputs = batch.through(network)

@@ -31,6 +31,9 @@ def fit(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopReque
         ResourceError: the disk takes no checkpoints.
     """
     progress, spec = trainer.progress, trainer.spec
+    trainer.notice = observer.notice
+    if trainer.unrecorded is not None:
+        observer.notice(f"steps are run one operation at a time, since {trainer.unrecorded}")
     folder.metrics.forget_after(progress.epoch)
     point_at(folder.checkpoints, "best", progress.best.step if progress.best else None)
     if progress.finished is None and progress.step_in_epoch == 0:
@@ -39,6 +42,7 @@ def fit(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopReque
         sizes = {"steps_per_epoch": trainer.steps_per_epoch, "total_steps": trainer.total_steps}
         observer.started(progress, epochs=spec.epochs, **sizes, monitored=monitored(trainer))
     training_began = time.perf_counter() - progress.elapsed_seconds
+    compiling, elapsed_before = spec.compile, progress.elapsed_seconds
     with CheckpointWriter(folder, observer.notice) as writer:
         while progress.finished is None:
             trainer.network.train()
@@ -47,6 +51,9 @@ def fit(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopReque
                 loss = trainer.step(group)
                 observer.stepped(progress, loss)
                 _note_time(trainer, epoch_began, training_began)
+                if compiling:
+                    observer.notice(f"torch.compile: the first step took {progress.elapsed_seconds - elapsed_before:.0f} s")
+                    compiling = False
                 if stop.requested or (spec.max_time is not None and progress.elapsed_seconds >= spec.max_time):
                     break
                 if writer.seconds_since_save >= spec.save_every:

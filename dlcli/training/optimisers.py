@@ -20,6 +20,9 @@ Build = Callable[[Any, Groups], Optimizer]
 _WAY: Final = "__dynamo_disable"
 _DECORATED: Final = (Optimizer.add_param_group, Optimizer.state_dict, Optimizer.load_state_dict)
 
+_RECORDABLE: Final = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
+"""Those whose fused kernels read the learning rate from a tensor."""
+
 _NORMALISATIONS: Final = (
     nn.modules.batchnorm._BatchNorm,
     nn.modules.instancenorm._InstanceNorm,
@@ -51,17 +54,41 @@ class OptimiserSet:
     def __init__(self, optimisers: list[Optimizer], parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
         self._optimisers = optimisers
         self._names: dict[Tensor, str] = {parameter: name for name, parameter in parameters}
+        self._rate: Tensor | None = None
+
+    def keep_rate_in(self, rate: Tensor) -> bool:
+        """Has the learning rate read from a tensor of no axes beside the parameters, so that a recorded step follows it.
+
+        Returns:
+            Whether all that the optimisers do can be recorded then.
+        """
+        if not all(type(optimiser) in _RECORDABLE and _fused(optimiser.param_groups) for optimiser in self._optimisers):
+            return False
+        self._rate = rate
+        for optimiser in self._optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+                if "capturable" in group:
+                    group["capturable"] = True
+        return True
+
+    def set_rate(self, learning_rate: float) -> None:
+        """The learning rate of the next step."""
+        if self._rate is not None:
+            self._rate.fill_(learning_rate)
+            return
+        for optimiser in self._optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate
 
     def zero_grad(self) -> None:
         for parameter in self._names:
             parameter.grad = None
 
     @torch.no_grad()
-    def step(self, learning_rate: float) -> None:
-        """Changes all weights once, at this rate."""
+    def step(self) -> None:
+        """Changes all weights once."""
         for optimiser in self._optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate
             inspect.unwrap(type(optimiser).step)(optimiser)  # what is wrapped around it imports `torch._dynamo`, too
 
     def state(self) -> dict[str, Tensor]:

@@ -22,11 +22,13 @@ from dlcli.runtime.seed import random_state, restore_random_state
 from dlcli.runtime.signals import StopRequest
 from dlcli.training.averaging import WeightAverage
 from dlcli.training.checkpoint import Checkpoint, load_weights
+from dlcli.training.compilation import compiled
 from dlcli.training.divergence import MEND_THE_DATA, bad_buffers, bad_data, bad_weight, first_bad, what_to_change
 from dlcli.training.evaluation import evaluate, evaluation_batches, first_bad_batch
 from dlcli.training.objectives import LossOfBatch, build_objective
 from dlcli.training.optimisers import build_optimisers
 from dlcli.training.progress import Progress
+from dlcli.training.recorded_steps import RecordedSteps, Results, Step, cuda_graph
 from dlcli.training.running_sums import RunningSums
 from dlcli.training.schedules import Schedule
 from dlcli.training.snapshot import Snapshot, TensorCopies
@@ -47,6 +49,10 @@ class Trainer:
         spec: the config's `train`.
         device: where everything is.
         outputs: the names of the network's outputs.
+
+    Attributes:
+        notice: takes a line that a person should know, once the training runs.
+        unrecorded: why steps are not recorded although the config asks for it.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class Trainer:
         outputs: Sequence[str],
     ) -> None:
         self.network = network
+        self._trained = compiled(network) if spec.compile else network
         self.dataset = dataset
         self.spec = spec
         self.device = device
@@ -88,6 +95,26 @@ class Trainer:
         self._unchecked: list[Tensor] = []
         self._before_cut: Progress | None = None
         self._copies = TensorCopies()
+        self.notice: Callable[[str], None] = lambda _: None
+        self.unrecorded = self._why_unrecorded() if spec.cuda_graph and device.type == "cuda" else None
+        is_recorded = spec.cuda_graph and device.type == "cuda" and self.unrecorded is None
+        self._change_weights: Step = self._changed_weights
+        if is_recorded:
+            self._change_weights = RecordedSteps(self._changed_weights, cuda_graph, self._tell)
+
+    def _tell(self, line: str) -> None:
+        self.notice(line)
+
+    def _why_unrecorded(self) -> str | None:
+        """Why steps can't be recorded; if they can, the learning rate from now on is where a recording reads it."""
+        if self.spec.stateful:
+            return "a state is carried from batch to batch"
+        if self.batches.have_lengths:
+            return "the samples have different numbers of steps"
+        rate = torch.full((), self.spec.optimizer.lr, device=self.device)
+        if not self._optimisers.keep_rate_in(rate):
+            return f"the optimizer `{self.spec.optimizer.kind}` reads the learning rate on the CPU"
+        return None
 
     @property
     def judged_network(self) -> nn.Module:
@@ -124,9 +151,9 @@ class Trainer:
             The mean loss before the change, a tensor of no axes on the device.
         """
         progress = self.progress
-        self._optimisers.zero_grad()
-        loss = self._backward(group)
-        self.update()
+        self._optimisers.set_rate(self.learning_rate)
+        loss, *norms = self._change_weights(group)
+        self._follow(norms)
         samples = sum(batch.size for batch in group)
         self._sums.add_loss(loss, samples)
         progress.samples += samples
@@ -140,20 +167,36 @@ class Trainer:
 
     def outputs_for(self, batch: Batch) -> Tensors:
         """The network's outputs for a batch, computed in the training's precision and given in float32."""
-        if self.spec.precision == "float32":
-            return batch.through(self.network)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            outputs = batch.through(self.network)
+        if self.spec.precision != "bfloat16":
+            return batch.through(self._trained)
+        with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=not self.spec.cuda_graph):
+            outputs = batch.through(self._trained)
         return each(outputs, Tensor.float)
 
     def update(self) -> None:
         """The part of a step that changes the weights, by their gradients."""
-        clip = self.spec.clip_gradients
+        self._optimisers.set_rate(self.learning_rate)
+        self._follow(self._updated())
+
+    def _changed_weights(self, group: list[Batch]) -> Results:
+        """What a step does to the weights, and no more; the loss and, where it is bounded, the norm of the gradients."""
+        self._optimisers.zero_grad()
+        return self._backward(group), *self._updated()
+
+    def _updated(self) -> list[Tensor]:
+        """Changes the weights by their gradients; the norm of these, where it is bounded."""
+        clip, norms = self.spec.clip_gradients, list[Tensor]()
         if clip is not None and clip.max_norm is not None:
-            self._sums.add_norm(nn.utils.clip_grad_norm_(self.network.parameters(), clip.max_norm))
+            norms.append(nn.utils.clip_grad_norm_(self.network.parameters(), clip.max_norm))
         elif clip is not None and clip.max_value is not None:
             nn.utils.clip_grad_value_(self.network.parameters(), clip.max_value)
-        self._optimisers.step(self.learning_rate)
+        self._optimisers.step()
+        return norms
+
+    def _follow(self, norms: list[Tensor]) -> None:
+        """What looks at the weights and gradients of a step once it has changed the weights."""
+        for norm in norms:
+            self._sums.add_norm(norm)
         if self._average is not None:
             self._average.update(self.progress.step)
 

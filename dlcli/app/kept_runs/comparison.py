@@ -59,6 +59,7 @@ class Comparison:
     def results(self) -> dict[str, list[Value]]:
         """By its name a result for each run; a row that nobody has a value of is left out."""
         rows: dict[str, list[Value]] = {
+            "data": [_data(run) for run in self.runs],
             "status": [run.status for run in self.runs],
             "epochs": [run.epochs for run in self.runs],
             "monitored": [run.monitored for run in self.runs],
@@ -181,6 +182,12 @@ def _curves(runs: Sequence[KeptRun]) -> dict[str, tuple[list[float | None], ...]
     keys = dict.fromkeys([*_LOSSES, *(run.monitored for run in runs if run.monitored is not None)])
     drawn = {key: tuple(curve(log, key, length) for log in logs) for key in keys}
     return {key: curves for key, curves in drawn.items() if any(value is not None for each in curves for value in each)}
+
+
+def _data(run: KeptRun) -> str | None:
+    """`digits in place of mnist`."""
+    used, asked = text_at(run.record, "data", "used"), text_at(run.record, "data", "asked")
+    return used if used is None or asked in (None, used) else f"{used} in place of {asked}"
 
 
 def _figures(runs: Iterable[KeptRun]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from dlcli.app.kept_runs.epochs import Epochs, read_epochs
-from dlcli.app.kept_runs.record import KILLED, UNREADABLE, KeptRun, find_kept, plugin_words, text_at, value_at
+from dlcli.app.kept_runs.next_steps import next_steps
+from dlcli.app.kept_runs.record import KeptRun, find_kept, text_at
 from dlcli.errors import DlcliError
 from dlcli.runtime.lock import holder_of
 from dlcli.training.manifest import read_limited
@@ -103,7 +103,8 @@ def tell(run: str | None, runs: Path) -> Story:
     checkpoints = tuple(_checkpoints(RunFolder(kept.path).checkpoints))
     entries = tuple(sorted(entries_of(kept.path), key=lambda entry: entry.name))
     trained_by = None if holder is None else str(holder)
-    return Story(kept, trained_by, read_epochs(kept.path), entries, checkpoints, tuple(_next(kept, checkpoints)))
+    steps = tuple(step.command for step in next_steps(kept, has_checkpoint=bool(checkpoints)))
+    return Story(kept, trained_by, read_epochs(kept.path), entries, checkpoints, steps)
 
 
 def entries_of(folder: Path) -> Iterator[Entry]:
@@ -151,17 +152,3 @@ def _hinted(path: Path) -> str | None:
     with suppress(DlcliError, ValueError, RecursionError):
         return text_at(json.loads(read_limited(path)), "checkpoint")
     return None
-
-
-def _next(run: KeptRun, checkpoints: tuple[SavedStep, ...]) -> Iterator[str]:
-    """Commands that go on from how a run stands; what comes from its record is quoted for a shell."""
-    given = plugin_words(run.record)
-    if run.status in (UNREADABLE, "running"):
-        yield shlex.join(["dlcli", "verify", str(run.path)])
-    elif run.status in (KILLED, "interrupted", "failed"):
-        yield shlex.join(["dlcli", "train", "--resume", str(run.path), *given])
-    elif run.status == "diverged" and run.config is not None:
-        yield shlex.join(["dlcli", "train", run.config, "--set", "train.optimizer.lr=..", *given])
-    if checkpoints and run.status != UNREADABLE:
-        split = next((name for name in ("test", "valid") if value_at(run.record, "data", "samples", name)), "train")
-        yield shlex.join(["dlcli", "eval", str(run.path), *([] if split == "test" else ["--split", split]), *given])

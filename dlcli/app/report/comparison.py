@@ -85,14 +85,6 @@ def _have_same_data(runs: Sequence[KeptRun]) -> bool:
     return all(len(told) <= 1 for told in found)
 
 
-def _data(run: KeptRun) -> str | None:
-    """`digits in place of mnist`."""
-    used, asked = text_at(run.record, "data", "used"), text_at(run.record, "data", "asked")
-    if used is None:
-        return None
-    return label(used, 40) + (f" in place of {label(asked, 40)}" if asked is not None and asked != used else "")
-
-
 def _larger_is_better(run: KeptRun) -> bool | None:
     try:
         return recorded_experiment(RunFolder(run.path)).train.larger_is_better
@@ -102,7 +94,7 @@ def _larger_is_better(run: KeptRun) -> bool | None:
 
 def _results(compared: Comparison, titles: Sequence[str]) -> Table:
     """A row for each run."""
-    found: dict[str, list[Value]] = {"data": [_data(run) for run in compared.runs], **compared.results()}
+    found = compared.results()
     rows: Rows = [["run", *(label(name, 40).replace("_", " ") for name in found)]]
     lines: Rows = [[title, *(_cell(values[place]) for values in found.values())] for place, title in enumerate(titles)]
     return Table([*rows, *lines], "What came of each; figures of the best epoch on the validation split, and on the test split")

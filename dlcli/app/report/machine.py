@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from dlcli.app.kept_runs.record import KILLED, number, number_at, plugin_words, text_at, value_at, whole_at
+from dlcli.app.kept_runs.next_steps import next_steps
+from dlcli.app.kept_runs.record import number, number_at, text_at, value_at, whole_at
 from dlcli.app.pages.figures import SERIES, Figure, Rows, drawn, label
 from dlcli.app.report.curves import SIZE
 from dlcli.app.report.gather import Saved
 from dlcli.app.report.parts import Code, Facts, Figures, Note, Section, Table
 from dlcli.app.report.words import times
-from dlcli.config.data import Csv, TextLines, Ts
 from dlcli.config.words import duration
 from dlcli.training.run_folder import RunFolder
 
@@ -103,31 +102,6 @@ def config_section(saved: Saved) -> Section:
 
 def next_section(saved: Saved) -> Section:
     """Commands that go on from here."""
-    return Section("How to go on", [Code("\n".join(f"# {what}\n{command}" for command, what in _commands(saved)))])
-
-
-def _commands(saved: Saved) -> Iterator[tuple[str, str]]:
-    path, given = str(saved.run.path), plugin_words(saved.run.record)
-
-    def command(*words: str) -> str:
-        return shlex.join(["dlcli", *words, *given])
-
-    status, config, epochs = saved.run.status, saved.run.config, saved.run.epochs
-    if status == "diverged" and config is not None:
-        yield command("train", config, "--set", "train.optimizer.lr=0.001"), "train anew with another learning rate"
-    elif status in ("interrupted", "failed", KILLED):
-        yield command("train", "--resume", path), "go on with the training"
-    elif status == "completed" and epochs:
-        yield command("train", "--resume", path, "--set", f"train.epochs={2 * epochs}"), "train longer"
-    if not any(RunFolder(saved.run.path).checkpoints.glob("step-*")):
-        return
-    samples = value_at(saved.run.record, "data", "samples")
-    split = next((name for name in ("test", "valid") if whole_at(samples, name)), "train")
-    yield command("eval", path, *([] if split == "test" else ["--split", split])), "judge it again"
-    if saved.is_language_model:
-        yield command("predict", path, "--prompt", "The "), "let it go on with a text"
-    elif saved.experiment is not None and isinstance(saved.experiment.data, Csv | Ts | TextLines):
-        yield command("predict", path, "FILE"), "ask it about new samples"
-    yield command("explain", path), "what its answers rest on"
-    yield command("export", path, "--to", "python"), "take the network along as plain PyTorch"
-    yield command("verify", path), "is everything as it was written?"
+    has_checkpoint = any(RunFolder(saved.run.path).checkpoints.glob("step-*"))
+    steps = next_steps(saved.run, has_checkpoint=has_checkpoint)
+    return Section("How to go on", [Code("\n".join(f"# {step.meaning}\n{step.command}" for step in steps))])

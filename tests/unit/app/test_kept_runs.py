@@ -209,7 +209,7 @@ def test_a_story_has_all_that_there_is(runs: Path) -> None:
         ("damaged-step-00000020", 20, False, False),
         ("step-00000030", 30, True, True),
     ]
-    assert story.next == (f"dlcli eval {path}",)
+    assert story.next[0] == f"dlcli eval {path}"
     lines = "\n".join(" ".join(line.split()) for line in story_lines(story, 80))
     for expected in (
         "a (completed)",
@@ -241,22 +241,38 @@ def test_a_file_that_goes_meanwhile_has_no_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        ("completed", ["dlcli eval RUN --plugin 'my own.py'"]),
-        ("interrupted", ["dlcli train --resume RUN --plugin 'my own.py'", "dlcli eval RUN --plugin 'my own.py'"]),
-        ("failed", ["dlcli train --resume RUN --plugin 'my own.py'", "dlcli eval RUN --plugin 'my own.py'"]),
-        (
-            "diverged",
-            [
-                "dlcli train /home/me/cnn.yaml --set train.optimizer.lr=.. --plugin 'my own.py'",
-                "dlcli eval RUN --plugin 'my own.py'",
-            ],
-        ),
+        ("completed", []),
+        ("interrupted", ["dlcli train --resume RUN --plugin 'my own.py'"]),
+        ("failed", ["dlcli train --resume RUN --plugin 'my own.py'"]),
+        ("diverged", ["dlcli train /home/me/cnn.yaml --set train.optimizer.lr=.. --plugin 'my own.py'"]),
     ],
 )
 def test_the_next_command_fits_how_a_run_stands(status: str, expected: list[str], runs: Path) -> None:
     """What comes from a record is quoted: a stranger's path must not become a command where it is copied."""
     path = make_run(runs, "a", status=status, plugins=["my own.py"])
-    assert list(tell("a", runs).next) == [command.replace("RUN", shlex.quote(str(path))) for command in expected]
+    asked = [
+        f"dlcli {words} --plugin 'my own.py'"
+        for words in ("eval RUN", "explain RUN", "predict RUN FILE", "export RUN --to python")
+    ]
+    longer = ["dlcli train --resume RUN --set train.epochs=6 --plugin 'my own.py'"] if status == "completed" else []
+    commands = [*expected, *asked, *longer]
+    assert list(tell("a", runs).next) == [command.replace("RUN", shlex.quote(str(path))) for command in commands]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("text", "dlcli predict RUN --prompt TEXT"),
+        ("csv", "dlcli predict RUN FILE"),
+        ("adding", None),
+        ("of a plug-in", "dlcli predict RUN FILE"),
+    ],
+)
+def test_a_network_is_asked_about_what_there_can_be_of_its_data(source: str, expected: str | None, runs: Path) -> None:
+    """A text goes on, files are read, and of samples that are made up there is no file."""
+    path = make_run(runs, "a", data={"used": source, "samples": {"test": 5}})
+    found = [command for command in tell("a", runs).next if " predict " in command]
+    assert found == ([expected.replace("RUN", str(path))] if expected else [])
 
 
 def test_plug_ins_are_texts_a_few_of_them_and_said_to_be_code(runs: Path) -> None:
@@ -292,7 +308,7 @@ def test_plug_ins_are_texts_a_few_of_them_and_said_to_be_code(runs: Path) -> Non
 def test_a_run_is_judged_on_a_split_that_it_has(runs: Path) -> None:
     """As the end of a training says it."""
     path = make_run(runs, "a", data={"samples": {"train": 5, "valid": 2, "test": 0}})
-    assert tell("a", runs).next == (f"dlcli eval {path} --split valid",)
+    assert tell("a", runs).next[0] == f"dlcli eval {path} --split valid"
 
 
 def test_a_log_ends_with_its_last_line_of_ours(runs: Path) -> None:

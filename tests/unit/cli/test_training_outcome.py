@@ -51,6 +51,7 @@ def test_a_training_that_came_to_its_end() -> None:
         "          dlcli explain runs/cnn-1",
         "          dlcli predict runs/cnn-1 FILE",
         "          dlcli export runs/cnn-1 --to python",
+        "          dlcli train --resume runs/cnn-1 --set train.epochs=6",
     ]
 
 

@@ -25,7 +25,8 @@ def run(optimisers: OptimiserSet, network: nn.Module, steps: range) -> None:
     for step in steps:
         optimisers.zero_grad()
         gradients_of_step(network, step)
-        optimisers.step(0.01 + 0.001 * step)
+        optimisers.set_rate(0.01 + 0.001 * step)
+        optimisers.step()
 
 
 def through_a_file(state: dict[str, Tensor]) -> dict[str, Tensor]:

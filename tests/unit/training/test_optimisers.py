@@ -25,7 +25,8 @@ def by_dlcli(spec: specs.OptimizerSpec, network: nn.Module) -> nn.Module:
     for step, rate in enumerate(RATES):
         optimisers.zero_grad()
         gradients_of_step(network, step)
-        optimisers.step(rate)
+        optimisers.set_rate(rate)
+        optimisers.step()
     return network
 
 
@@ -164,7 +165,9 @@ def test_what_is_spared(layer: nn.Module, spared: set[str]) -> None:
         parameter.grad = torch.zeros_like(parameter)
         with torch.no_grad():
             parameter.fill_(1.0)
-    build_optimisers(specs.Sgd(weight_decay=0.5, decay_biases_and_norms=False), network).step(1.0)
+    optimisers = build_optimisers(specs.Sgd(weight_decay=0.5, decay_biases_and_norms=False), network)
+    optimisers.set_rate(1.0)
+    optimisers.step()
     decayed = {name for name, parameter in layer.named_parameters() if bool((parameter != 1).any())}
     assert decayed == {name for name, _ in layer.named_parameters()} - spared
 
@@ -191,7 +194,8 @@ def test_muon_leaves_kernels_and_stacked_gates_between_matrices_alone() -> None:
     optimisers = build_optimisers(specs.Muon(), network)
     for parameter in network.parameters():
         parameter.grad = torch.ones_like(parameter)
-    optimisers.step(0.01)
+    optimisers.set_rate(0.01)
+    optimisers.step()
     on_muon = {name.rpartition("/")[0] for name in optimisers.state() if name.endswith("momentum_buffer")}
     assert on_muon == {"1.weight_ih_l0", "1.weight_hh_l0"}
 
@@ -203,7 +207,9 @@ def test_muon_without_hidden_matrices_is_adamw() -> None:
     for module in (network, expected):
         for parameter in module.parameters():
             parameter.grad = torch.ones_like(parameter)
-    build_optimisers(specs.Muon(), network).step(0.1)
+    optimisers = build_optimisers(specs.Muon(), network)
+    optimisers.set_rate(0.1)
+    optimisers.step()
     torch.optim.AdamW(expected.parameters(), lr=0.1, weight_decay=0.1, foreach=False).step()
     torch.testing.assert_close(network.weight, expected.weight)
 
@@ -229,5 +235,7 @@ def test_tied_weights_move_once_a_step() -> None:
     network[1].weight = network[0].weight
     before: Tensor = network[0].weight.detach().clone()
     network[0].weight.grad = torch.ones(2, 2)
-    build_optimisers(specs.Sgd(), network).step(0.5)
+    optimisers = build_optimisers(specs.Sgd(), network)
+    optimisers.set_rate(0.5)
+    optimisers.step()
     torch.testing.assert_close(network[1].weight.detach(), before - 0.5)

@@ -285,7 +285,12 @@ def test_commands_to_go_on_are_quoted() -> None:
     found = Saved(KeptRun(Path("runs/my run"), RECORD | {"plugins": ["own layers.py", 3]}), (), None, None, None, None, ())
     (code,) = next_section(found).parts
     assert isinstance(code, Code)
-    assert code.text == ("# train longer\ndlcli train --resume 'runs/my run' --set train.epochs=6 --plugin 'own layers.py'")
+    assert code.text == ""
+    stopped = RECORD | {"plugins": ["own layers.py", 3], "status": "interrupted"}
+    found = Saved(KeptRun(Path("runs/my run"), stopped), (), None, None, None, None, ())
+    (code,) = next_section(found).parts
+    assert isinstance(code, Code)
+    assert code.text == "# go on with the training\ndlcli train --resume 'runs/my run' --plugin 'own layers.py'"
 
 
 def test_a_run_with_plug_ins_goes_on_with_them() -> None:
