@@ -31,6 +31,8 @@ def asked(command: str, config: str, data_dir: Path, *settings: str) -> Any:
         options += [option for setting in settings for option in ("--set", setting)]
         line = [sys.executable, "-m", "dlcli", command, str(CONFIGS / f"{config}.yaml"), "--device", "cuda", "--json", *options]
         done = subprocess.run([*line, "--data-dir", str(data_dir)], check=True, capture_output=True, text=True)
+        if "not recorded" in done.stderr:
+            raise SystemExit(done.stderr)
         return json.loads(done.stdout)
 
 

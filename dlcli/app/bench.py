@@ -93,6 +93,7 @@ def bench(
         ):
             trainer = build_trainer(experiment, dataset, device)
             trainer.spec = trainer.spec.model_copy(update={"max_steps": None})
+            trainer.record_steps(notice)
             return _measured(trainer, experiment.graph.flops())
 
 
@@ -130,14 +131,15 @@ def _whole_steps(trainer: Trainer) -> tuple[float, int, int]:
     groups = _groups(trainer)
     for group in islice(groups, _WARM_UP):
         trainer.step(group)
-    samples = steps = 0
+    samples, seconds, steps = 0, 0.0, 0
     began = _now(trainer.device)
-    while steps < _LEAST_STEPS or _now(trainer.device) - began < _SECONDS:
-        group = next(groups)
-        trainer.step(group)
-        samples += sum(batch.size for batch in group)
-        steps += 1
-    return _now(trainer.device) - began, samples, steps
+    while steps == 0 or seconds < _SECONDS:
+        for group in islice(groups, _LEAST_STEPS):
+            trainer.step(group)
+            samples += sum(batch.size for batch in group)
+            steps += 1
+        seconds = _now(trainer.device) - began
+    return seconds, samples, steps
 
 
 def _parts(trainer: Trainer) -> dict[str, float]:

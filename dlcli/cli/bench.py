@@ -28,8 +28,11 @@ def bench_command(
     """
     from dlcli.app.bench import bench  # torch: only once there is work to do
     from dlcli.plugins import load_plugins
+    from dlcli.runtime.shared_cores import waiting_threads_sleep
 
     load_plugins(plugin or ())
+    if waiting_threads_sleep():
+        print_notice("other programs leave fewer cores than torch has threads, and those that wait sleep")
     measured = bench(config, tuple(set_ or ()), device, data_dir, print_notice)
     if json:
         print_json(measured.as_json())

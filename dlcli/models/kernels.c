@@ -100,11 +100,13 @@ typedef uint8_t Bytes __attribute__((vector_size(BLOCK), aligned(1), may_alias))
 #define PANEL 32
 #define IN_PANEL (PANEL / BLOCK)
 #define ROWS_AT_A_TIME (BLOCK == 16 ? 8 : 2)
+#define MOST_ROWS 8
+_Static_assert(ROWS_AT_A_TIME <= MOST_ROWS, "there is a case for each number of rows");
 
 /* Rows of `values` times columns of a matrix of `depth` rows. */
 INLINE void multiply_block(size rows, size depth, size columns, const float *values, size value_step, const float *panel,
                            float *products, size product_step) {
-    Floats sums[8][IN_PANEL] = {};
+    Floats sums[MOST_ROWS][IN_PANEL] = {};
     for (size k = 0; k < depth; k++) {
         const Floats *weights = (const Floats *)(panel + k * PANEL);
 #pragma GCC unroll 8
@@ -506,8 +508,8 @@ INLINE size given_at(const Convolved *s, size row, size column) {
     return row / s->out_height * pixels * s->outputs + pixel * s->pixel_step;
 }
 
-/* Has the memory of the next image's row fetched: channels first, a pixel's numbers lie far from each other, and in a large batch
-   no processor guesses which come next. */
+/* Has as much of the next image's memory fetched as a row of this one takes: channels first, a pixel's numbers lie far from each
+   other, and in a large batch no processor guesses which come next. Fetching ahead may name addresses behind the last image. */
 INLINE void fetch_next(const Convolved *s, const float *given, size row) {
     size numbers = s->out_width * s->outputs;
     const float *first = given + (row + s->out_height) * numbers;

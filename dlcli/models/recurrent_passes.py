@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional as F  # noqa: N812  # torch's own name for it
 
-from dlcli.models.kernels import are_plain, refuse_second_derivative
+from dlcli.models.kernels import are_plain, library_for, refuse_second_derivative
 from dlcli.models.time_loops import loops_for
 
 Gradients = tuple[Tensor | None, ...]
@@ -184,10 +184,11 @@ def run_pass(mode: str, values: Tensor, states: tuple[Tensor, ...], weights: lis
 def has_pass(values: Tensor, weights: list[Tensor]) -> bool:
     """Whether the passes take a sequence and a layer's weights, and are faster than torch's own layer.
 
-    Each thread reads all weights in each step: where they do not stay in its cache, a few samples are not worth that.
+    In the library each thread reads all weights in each step: where they do not stay in its cache, a few samples are not
+    worth that.
     """
     kinds = {(tensor.device.type, tensor.dtype) for tensor in (values, *weights)}
     are_taken = kinds in ({("cpu", torch.float32)}, {("cpu", torch.float64)}) and len(weights) in (2, 4)
     if not are_taken or not are_plain(values, *weights):
         return False
-    return values.shape[1] >= _FEW_SAMPLES or weights[1].numel() <= _MANY_WEIGHTS
+    return values.shape[1] >= _FEW_SAMPLES or weights[1].numel() <= _MANY_WEIGHTS or library_for(values) is None

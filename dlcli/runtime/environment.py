@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import torch
 
+from dlcli.runtime.shared_cores import waiting_threads_sleep
+
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _BRANCH: Final = re.compile(r"refs(?:/(?!\.)[^/\0]+)+")
 """The name of what points at a commit: no part of it is hidden or leads out of its folder."""
@@ -29,6 +31,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "numpy": _version("numpy"),
         "platform": _platform(),
         "threads": torch.get_num_threads(),
+        "waiting_threads_sleep": waiting_threads_sleep(),
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
         "command": sys.argv,
     }

@@ -31,9 +31,7 @@ def fit(trainer: Trainer, folder: RunFolder, observer: Observer, stop: StopReque
         ResourceError: the disk takes no checkpoints.
     """
     progress, spec = trainer.progress, trainer.spec
-    trainer.notice = observer.notice
-    if trainer.unrecorded is not None:
-        observer.notice(f"steps are run one operation at a time, since {trainer.unrecorded}")
+    trainer.record_steps(observer.notice)
     folder.metrics.forget_after(progress.epoch)
     point_at(folder.checkpoints, "best", progress.best.step if progress.best else None)
     if progress.finished is None and progress.step_in_epoch == 0:

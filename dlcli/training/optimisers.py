@@ -126,6 +126,8 @@ class OptimiserSet:
             numbered = {index: values for index, values in known.items() if values is not None}
             with _without_compiler():
                 optimiser.load_state_dict({"state": numbered, "param_groups": optimiser.state_dict()["param_groups"]})
+        if self._rate is not None:
+            self.keep_rate_in(self._rate)  # torch has put a copy in its place
 
 
 def build_optimisers(spec: specs.OptimizerSpec, network: nn.Module) -> OptimiserSet:

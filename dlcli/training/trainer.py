@@ -28,7 +28,7 @@ from dlcli.training.evaluation import evaluate, evaluation_batches, first_bad_ba
 from dlcli.training.objectives import LossOfBatch, build_objective
 from dlcli.training.optimisers import build_optimisers
 from dlcli.training.progress import Progress
-from dlcli.training.recorded_steps import RecordedSteps, Results, Step, cuda_graph
+from dlcli.training.recorded_steps import CudaGraphs, RecordedSteps, Results
 from dlcli.training.running_sums import RunningSums
 from dlcli.training.schedules import Schedule
 from dlcli.training.snapshot import Snapshot, TensorCopies
@@ -49,10 +49,6 @@ class Trainer:
         spec: the config's `train`.
         device: where everything is.
         outputs: the names of the network's outputs.
-
-    Attributes:
-        notice: takes a line that a person should know, once the training runs.
-        unrecorded: why steps are not recorded although the config asks for it.
     """
 
     def __init__(
@@ -95,26 +91,27 @@ class Trainer:
         self._unchecked: list[Tensor] = []
         self._before_cut: Progress | None = None
         self._copies = TensorCopies()
-        self.notice: Callable[[str], None] = lambda _: None
-        self.unrecorded = self._why_unrecorded() if spec.cuda_graph and device.type == "cuda" else None
-        is_recorded = spec.cuda_graph and device.type == "cuda" and self.unrecorded is None
-        self._change_weights: Step = self._changed_weights
-        if is_recorded:
-            self._change_weights = RecordedSteps(self._changed_weights, cuda_graph, self._tell)
+        self._recorded: RecordedSteps | None = None
 
-    def _tell(self, line: str) -> None:
-        self.notice(line)
+    def record_steps(self, notice: Callable[[str], None]) -> None:
+        """Has steps recorded from now on, where the config asks for it and they run on a CUDA GPU; else nothing changes.
 
-    def _why_unrecorded(self) -> str | None:
-        """Why steps can't be recorded; if they can, the learning rate from now on is where a recording reads it."""
+        Args:
+            notice: takes a line that says why they are not, should it come to that.
+        """
+        if not self.spec.cuda_graph or self.device.type != "cuda":
+            return
+        reason = None
         if self.spec.stateful:
-            return "a state is carried from batch to batch"
-        if self.batches.have_lengths:
-            return "the samples have different numbers of steps"
-        rate = torch.full((), self.spec.optimizer.lr, device=self.device)
-        if not self._optimisers.keep_rate_in(rate):
-            return f"the optimizer `{self.spec.optimizer.kind}` reads the learning rate on the CPU"
-        return None
+            reason = "a state is carried from batch to batch"
+        elif self.batches.have_lengths:
+            reason = "the samples have different numbers of steps"
+        elif not self._optimisers.keep_rate_in(torch.full((), self.learning_rate, device=self.device)):
+            reason = f"the optimizer `{self.spec.optimizer.kind}` reads the learning rate on the CPU"
+        if reason is not None:
+            notice(f"steps are not recorded, but run one operation at a time: {reason}")
+            return
+        self._recorded = RecordedSteps(self._changed_weights, CudaGraphs(), notice)
 
     @property
     def judged_network(self) -> nn.Module:
@@ -152,7 +149,7 @@ class Trainer:
         """
         progress = self.progress
         self._optimisers.set_rate(self.learning_rate)
-        loss, *norms = self._change_weights(group)
+        loss, *norms = (self._recorded or self._changed_weights)(group)
         self._follow(norms)
         samples = sum(batch.size for batch in group)
         self._sums.add_loss(loss, samples)
@@ -167,10 +164,13 @@ class Trainer:
 
     def outputs_for(self, batch: Batch) -> Tensors:
         """The network's outputs for a batch, computed in the training's precision and given in float32."""
+        return self._through(self._trained, batch)
+
+    def _through(self, network: nn.Module, batch: Batch) -> Tensors:
         if self.spec.precision != "bfloat16":
-            return batch.through(self._trained)
-        with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=not self.spec.cuda_graph):
-            outputs = batch.through(self._trained)
+            return batch.through(network)
+        with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=self._recorded is None):
+            outputs = batch.through(network)
         return each(outputs, Tensor.float)
 
     def update(self) -> None:
@@ -223,7 +223,7 @@ class Trainer:
         if self._sees_each_loss and not math.isfinite(loss.item()):
 
             def run(other: Batch) -> Tensor:
-                return loss_of_batch(self.outputs_for(other), other.targets, other.steps)
+                return loss_of_batch(self._through(self.network, other), other.targets, other.steps)
 
             what, help = first_bad(self.network, group, run, self.spec, updates=self.progress.step)
             raise DivergedError(f"{self._told(loss.item(), self.progress.step + 1)}: {what}", help=help)

@@ -55,5 +55,5 @@ def next_steps(run: KeptRun, *, has_checkpoint: bool) -> Iterator[NextStep]:
     elif source is None or not issubclass(source, MadeUp):
         yield step("ask it about new samples", "predict", path, "FILE")
     yield step("take the network along as plain PyTorch", "export", path, "--to", "python")
-    if run.status == "completed" and run.epochs:
+    if run.status == "completed" and run.epochs and text_at(run.record, "finished") == "epochs":
         yield step("train longer", "train", "--resume", path, "--set", f"train.epochs={2 * run.epochs}")

@@ -259,6 +259,14 @@ def test_the_next_command_fits_how_a_run_stands(status: str, expected: list[str]
     assert list(tell("a", runs).next) == [command.replace("RUN", shlex.quote(str(path))) for command in commands]
 
 
+@pytest.mark.parametrize("finished", ["epochs", "max_steps", "early_stopping"])
+def test_a_run_is_trained_longer_where_its_epochs_were_over(finished: str, runs: Path) -> None:
+    """More of them would change nothing where something else ended it."""
+    path = make_run(runs, "a", finished=finished)
+    longer = f"dlcli train --resume {path} --set train.epochs=6"
+    assert (longer in tell("a", runs).next) == (finished == "epochs")
+
+
 @pytest.mark.parametrize(
     ("source", "expected"),
     [

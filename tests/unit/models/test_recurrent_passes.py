@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
 
@@ -145,6 +145,28 @@ def test_a_loss_may_read_any_of_the_results(kind: str, read: str) -> None:
     """What it does not read has no part in the gradients."""
     module = _module(kind)
     _assert_as_torch(module, torch.randn(4, 3, FEATURES), _states(module, 3), read=read)
+
+
+@pytest.fixture
+def _threads_put_back() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("_threads_put_back", "_way")
+@pytest.mark.parametrize("batch", [1, 5, 23])
+@pytest.mark.parametrize("kind", KINDS)
+def test_threads_change_no_bit_on_the_way_there_and_back(kind: str, batch: int) -> None:
+    """Of the outputs, and of the gradient that comes to the first state through all steps."""
+    module, values = _module(kind, 33), torch.randn(4, batch, FEATURES)
+    states, found = tuple(state.requires_grad_() for state in _states(module, batch)), list[Tensors]()
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        outputs, last = _by_passes(module, values, states)
+        found.append((outputs, *last, *torch.autograd.grad(outputs.square().sum() + last[-1].sum(), states)))
+    for others in found[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(found[0], others, strict=True))
 
 
 @in_every_way

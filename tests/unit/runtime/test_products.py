@@ -8,22 +8,20 @@ import torch
 from dlcli.runtime.products import products_in
 
 
-def _settings() -> list[str]:
-    return [
-        torch.backends.cuda.matmul.fp32_precision,
-        torch.backends.cudnn.conv.fp32_precision,
-        torch.backends.cudnn.rnn.fp32_precision,
-    ]
+def _settings() -> list[bool]:
+    """Whether products of matrices, convolutions and recurrent layers are rounded, by torch's newer switches."""
+    settings = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)
+    return [setting.fp32_precision == "tf32" for setting in settings]
 
 
-@pytest.mark.parametrize(("precision", "wanted"), [("float32", "ieee"), ("bfloat16", "ieee"), ("tf32", "tf32")])
-def test_products_are_rounded_only_where_that_is_asked_for(precision: str, wanted: str) -> None:
+@pytest.mark.parametrize(("precision", "wanted"), [("float32", False), ("bfloat16", False), ("tf32", True)])
+def test_products_are_rounded_only_where_that_is_asked_for(precision: str, wanted: bool) -> None:
     """Torch by itself rounds those of convolutions and recurrent layers; afterwards it does again."""
     before = _settings()
     with products_in(precision):
         assert _settings() == [wanted] * 3
         with products_in("float32"):
-            assert _settings() == ["ieee"] * 3
+            assert _settings() == [False] * 3
         assert _settings() == [wanted] * 3
     assert _settings() == before
 
@@ -34,3 +32,13 @@ def test_settings_are_put_back_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError), products_in("tf32"):
         raise ZeroDivisionError
     assert _settings() == before
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_what_reads_the_older_switches_can(precision: str) -> None:
+    """Torch refuses to, once only the newer ones are set: a plug-in's layer may switch cuDNN off for itself."""
+    with products_in(precision):
+        with torch.backends.cudnn.flags(enabled=False):
+            pass
+        assert torch.get_float32_matmul_precision() == ("high" if precision == "tf32" else "highest")
+        assert torch.backends.cudnn.allow_tf32 == (precision == "tf32")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dlcli.runtime import shared_cores
-from dlcli.runtime.shared_cores import CoreTimes, core_times, let_waiting_threads_sleep
+from dlcli.runtime.shared_cores import CoreTimes, core_times, let_waiting_threads_sleep, waiting_threads_sleep
 
 SETTING = "GOMP_SPINCOUNT"
 
@@ -19,9 +19,10 @@ def _two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_cores, "available_cores", lambda: 2)
 
 
-def _setting(others: float, own: float = 0.1, seconds: float = 0.1, **environ: str) -> str | None:
+def _setting(others: float, own: float = 0.1, seconds: float = 0.1, cores: int = 2, **environ: str) -> str | None:
     """What torch's library is told where other programs took so many cores and this one so many seconds."""
-    before, after = CoreTimes(5.0, 70.0, 1.0), CoreTimes(5.0 + seconds, 70.0 + others * seconds + own, 1.0 + own)
+    before = CoreTimes(5.0, 70.0, 1.0, cores)
+    after = CoreTimes(5.0 + seconds, 70.0 + others * seconds + own, 1.0 + own, cores)
     let_waiting_threads_sleep(before, after, environ)
     return environ.get(SETTING)
 
@@ -35,6 +36,7 @@ def test_only_the_cores_that_the_process_may_run_on_are_counted(tmp_path: Path) 
     found = core_times(tmp_path)
     assert found is not None
     assert found.busy == pytest.approx(2 * 165 / os.sysconf("SC_CLK_TCK"))
+    assert found.cores == 2
 
 
 @pytest.mark.parametrize("text", [None, "cpu0 one two"])
@@ -64,7 +66,7 @@ def test_beside_a_program_that_takes_a_core_waiting_threads_sleep() -> None:
 
 def test_a_little_work_of_others_changes_nothing() -> None:
     """Nor does what a clock of hundredths of a second makes of it, up or down."""
-    assert _setting(others=0.3) is None
+    assert _setting(others=0.5) is None
     assert _setting(others=-0.2) is None
 
 
@@ -78,8 +80,23 @@ def test_enough_cores_are_left_for_fewer_threads() -> None:
 def test_enough_cores_for_all_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of eight, three are taken, and torch is to have four threads."""
     monkeypatch.setattr(shared_cores, "available_cores", lambda: 8)
-    assert _setting(others=3.0, OMP_NUM_THREADS="4") is None
-    assert _setting(others=3.0) is not None
+    assert _setting(others=3.0, cores=8, OMP_NUM_THREADS="4") is None
+    assert _setting(others=3.0, cores=8) is not None
+
+
+def test_a_share_of_a_large_machine_is_not_what_others_take_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container is granted 4 of 64 cores, and may run on all: others take 10, and 54 are free, or 62, and 2 are."""
+    monkeypatch.setattr(shared_cores, "available_cores", lambda: 4)
+    assert _setting(others=10.0, cores=64) is None
+    assert _setting(others=62.0, cores=64) is not None
+
+
+def test_what_was_decided_can_be_asked() -> None:
+    """For the record of a run."""
+    before, after, environ = CoreTimes(0.0, 0.0, 0.0, 2), CoreTimes(0.1, 0.2, 0.1, 2), dict[str, str]()
+    assert not waiting_threads_sleep(environ)
+    let_waiting_threads_sleep(before, after, environ)
+    assert waiting_threads_sleep(environ)
 
 
 @pytest.mark.parametrize("name", [SETTING, "OMP_WAIT_POLICY"])
