@@ -23,9 +23,12 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> None:
-    """Workers run side by side: with more threads than cores they would wait for each other."""
+def _one_thread() -> Iterator[None]:
+    """Workers run side by side: with more threads than cores they, and the commands that they start, would wait for each other."""
     torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

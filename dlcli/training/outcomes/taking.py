@@ -73,7 +73,8 @@ def _pixels(values: Tensor) -> np.ndarray:
     """Pictures (n, H, W, C) as 8-bit values in grey or in colour, none of their sides longer than `MOST_SIDE`."""
     if values.dtype != torch.uint8:
         values = values.to(torch.float32)
-        low, high = values.nan_to_num(0, 0, 0).aminmax()
+        finite = values.nan_to_num(0, 0, 0).flatten()
+        low, high = finite.aminmax() if len(finite) else (finite.sum(), finite.sum())
         values = ((values - low) * (255 / (high - low).clamp(min=1e-12))).nan_to_num(0, 255, 0).clamp(0, 255)
     if values.shape[-1] not in (1, 3):
         values = values.to(torch.float32).mean(-1, keepdim=True)
@@ -88,13 +89,14 @@ def _pixels(values: Tensor) -> np.ndarray:
 
 def _frames(values: Tensor, lengths: Tensor | None) -> Tensor:
     """Clips or volumes (n, T, H, W, C) as pictures of some of their frames side by side, evenly spread."""
-    strips = []
+    count, time, height, width, channels = values.shape
+    shown = min(time, _MOST_FRAMES)
+    strips = values.new_zeros(count, height, shown * width, channels)
     for row, clip in enumerate(values):
-        there = len(clip) if lengths is None else int(lengths[row])
+        there = time if lengths is None else int(lengths[row])
         frames = clip[spread(there, _MOST_FRAMES)]
-        empty = frames.new_zeros(min(len(clip), _MOST_FRAMES) - len(frames), *frames.shape[1:])
-        strips.append(torch.cat([*torch.cat([frames, empty])], dim=1))
-    return torch.stack(strips)
+        strips[row, :, : len(frames) * width] = torch.cat([*frames], dim=1)
+    return strips
 
 
 def _series(values: Tensor, lengths: Tensor | None, spec: DataSpec) -> Series:

@@ -82,6 +82,26 @@ def test_clips_and_volumes_are_strips_of_frames() -> None:
     assert kept(torch.zeros(1, 5, 4, 4, 1), Sequence(5, Image(1, 4, 4)), MovingDigits()).kind == "pictures"
 
 
+@pytest.mark.parametrize(
+    ("values", "shape"),
+    [
+        (torch.zeros(0, 5, 4, 3, 1), Sequence(5, Image(1, 4, 3))),
+        (torch.zeros(0, 5, 4, 3, 1, dtype=torch.uint8), Sequence(5, Image(1, 4, 3))),
+        (torch.zeros(0, 4, 3, 1), Image(1, 4, 3)),
+        (torch.zeros(0, 400, 200, 1), Image(1, 400, 200)),
+        (torch.zeros(0, 9, 2), Sequence(9, Vector(2))),
+        (torch.zeros(0, 6), Vector(6)),
+        (torch.zeros(0, 7, dtype=torch.int64), Sequence(7, Token(5))),
+    ],
+    ids=["clips", "8-bit clips", "pictures", "large pictures", "series", "rows", "texts"],
+)
+def test_none_are_kept_where_there_are_none(values: Tensor, shape: Shape) -> None:
+    """A network that is right about every sample has no worst mistakes."""
+    split = Split(values, torch.zeros(0, dtype=torch.int64))
+    facts = DataFacts({"input": shape}, {"target": Target(num_classes=2)})
+    assert len(taken(split, torch.zeros(0, dtype=torch.int64), ARRAYS, facts).numbers) == 0
+
+
 def test_series_end_where_they_end() -> None:
     """With NaN behind the end, and of longer ones means over neighbours."""
     long = torch.arange(4.0 * MOST_STEPS).reshape(1, -1, 1).repeat(2, 1, 2)
