@@ -2,9 +2,9 @@
 
     python benchmarks/mnist_fast.py --data-dir DIR --seeds 5 --peers-python build/peers/bin/python
 
-Whole processes, cold, in turn, each with the same seeds: how many epochs Keras takes hangs on its seed. Keras trains on TensorFlow,
-with the network and the batches of its MNIST example (two convolutions of 32 and 64 filters, dropout, Adam, 128 samples), until an
-epoch ends with 99 % or 15 are over.
+Whole processes, cold, in turn, each with the same seeds: how many epochs Keras takes hangs on its seed. Keras trains on
+TensorFlow, with the network and the batches of its MNIST example (two convolutions of 32 and 64 filters, dropout, Adam, 128
+samples), until an epoch ends with 99 % or 15 are over.
 """
 
 from __future__ import annotations
