@@ -20,6 +20,7 @@ from dlcli.data.batches import Batch
 from dlcli.data.dataset import Tensors
 from dlcli.data.named import each
 from dlcli.errors import UsageError
+from dlcli.runtime.memory import is_out_of_memory
 
 Results = tuple[Tensor, ...]
 Run = Callable[[], Results]
@@ -66,12 +67,15 @@ class CudaGraphs:
 
         Raises:
             UsageError: torch gave up; what it left behind is not to be relied on.
+            RuntimeError: there was no memory left.
         """
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph):
                 results = function()
         except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
             cause = error.__context__ or error
             reason = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
             raise UsageError(f"a step of this training can't be recorded: {reason}", help="leave train.cuda_graph out") from error

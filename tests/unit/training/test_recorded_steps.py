@@ -7,7 +7,9 @@ nothing while it records. What a GPU makes of it is in tests/integration/test_cu
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,9 @@ from dlcli.config.schedules import OneCycle
 from dlcli.config.training import ClipSpec, EmaSpec
 from dlcli.data.batches import Batches
 from dlcli.data.preprocessing import Preprocessing
+from dlcli.errors import UsageError
 from dlcli.training.checkpoint import load_checkpoint, save_checkpoint
-from dlcli.training.recorded_steps import RecordedSteps, Results, Run
+from dlcli.training.recorded_steps import CudaGraphs, RecordedSteps, Results, Run
 from dlcli.training.trainer import Trainer
 from tests.unit.training.trainings import make_trainer, pictures, text, train_spec, vectors
 
@@ -188,6 +191,47 @@ def test_optimisers_that_compute_with_the_rate_on_the_cpu_are_left_as_they_are(o
     network = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 5), nn.Linear(5, 3))
     trainer = make_trainer(train_spec(optimizer=optimizer), network=network)
     assert not trainer._optimisers.keep_rate_in(torch.zeros(()))
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "told"),
+    [
+        (RuntimeError("operation not permitted\nmore of it"), UsageError, "can't be recorded: operation not permitted$"),
+        (torch.OutOfMemoryError("CUDA out of memory"), torch.OutOfMemoryError, "out of memory"),
+    ],
+)
+def test_a_recording_that_fails_says_what_to_do(
+    error: Exception, raised: type[Exception], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lack of memory is told as one: smaller batches help."""
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    monkeypatch.setattr(torch.cuda, "graph", lambda _: nullcontext())
+
+    def function() -> Results:
+        raise error
+
+    with pytest.raises(raised, match=told):
+        CudaGraphs().recorded(function)
+
+
+def test_what_torch_says_of_waiting_is_why_nothing_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other warnings are passed on, and torch's setting is put back."""
+    modes = list[object]()
+    monkeypatch.setattr(torch.cuda, "get_sync_debug_mode", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", modes.append)
+
+    def function() -> Results:
+        warnings.warn("called a synchronizing CUDA operation", UserWarning, stacklevel=1)
+        warnings.warn("of another kind", UserWarning, stacklevel=1)
+        return (torch.ones(()),)
+
+    with pytest.warns(UserWarning, match="of another kind"):
+        results, reason = CudaGraphs().tried(function)
+    assert results[0] == 1
+    assert reason is not None
+    assert reason.endswith("waits for the GPU")
+    assert modes == ["warn", 0]
+    assert CudaGraphs().tried(lambda: ()) == ((), None)
 
 
 class _NoNumbers(TorchFunctionMode):
